@@ -1,0 +1,1 @@
+"""Kafka in: the consumer loop and the processes that stand on it."""

@@ -1,0 +1,48 @@
+"""What every consumer of ours tells librdkafka, and how its messages become records."""
+
+from collections.abc import Mapping
+
+from confluent_kafka import Message
+
+from matcher.events.envelope import Record
+from matcher.settings import Kafka
+from producers.client import base_config
+
+
+def consumer_config(kafka: Kafka, group: str, **more: str | int | bool) -> Mapping[str, str | int | float | bool]:
+    """A consumer that sees committed records only, commits nothing by itself and never skips lost data silently."""
+    session_ms = int(kafka.session_timeout * 1000)
+    return {
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": session_ms,
+        "heartbeat.interval.ms": max(100, session_ms // 4),
+        "enable.partition.eof": True,
+        "fetch.wait.max.ms": 100,
+        "fetch.message.max.bytes": 4 * 1024 * 1024,
+        "queued.max.messages.kbytes": 65_536,
+        **more,
+        **base_config(kafka),
+    }
+
+
+def record_of(message: Message) -> Record:
+    """The record in a message that carries no error."""
+    headers = tuple((name, bytes(value) if value is not None else b"") for name, value in message.headers() or ())
+    return Record(
+        topic=str(message.topic()),
+        partition=int(message.partition() or 0),
+        offset=int(message.offset() or 0),
+        key=_bytes(message.key()),
+        value=_bytes(message.value()),
+        headers=headers,
+        timestamp_ms=max(0, message.timestamp()[1]),
+    )
+
+
+def _bytes(raw: str | bytes | None) -> bytes | None:
+    return raw.encode() if isinstance(raw, str) else raw

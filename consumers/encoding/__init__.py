@@ -1,0 +1,1 @@
+"""The encoder process: offers in, raw features out."""

@@ -1,0 +1,91 @@
+"""The encoder process, wired: encoder, photo threads, loop, transactions, metrics."""
+
+import logging
+from pathlib import Path
+
+from consumers.encoding.pipeline import Pipeline
+from consumers.encoding.worker import EncodeWorker
+from consumers.loop import Loop
+from consumers.photos import PhotoLimits, PhotoLoader
+from consumers.status import Status, StatusServer
+from consumers.stopping import Stopping
+from consumers.topics import check
+from matcher.clock import SystemClock
+from matcher.encoders import EncoderSpec, load_encoder
+from matcher.metrics import Metrics
+from matcher.settings import Encoder, Photos, Settings
+from producers.transaction import Transactions
+
+log = logging.getLogger(__name__)
+
+
+def run_encoder(settings: Settings, stopping: Stopping) -> None:
+    """Runs until `stopping`. Raises before it takes any work when topics, encoder or settings do not fit."""
+    clock, metrics, own = SystemClock(), Metrics(), settings.encoder
+    status = Status(metrics, clock, settings.process.stall, ["model_warm", "assigned"])
+    with StatusServer(status, settings.process.http_host, own.http_port) as server:
+        log.info("metrics, livez and readyz on http://%s:%d", settings.process.http_host, server.port)
+        check(settings, {settings.topics.offers, settings.topics.features, settings.topics.dead_letters})
+        encoder = load_encoder(encoder_spec(own))
+        encoder.warm_up()
+        status.heartbeat()
+        description = encoder.describe()
+        log.info("encoder %s (%s) on %s", description.name, description.fingerprint, description.device)
+        for reason in description.why:
+            log.info("encoder: %s", reason)
+        metrics.model.info({"encoder": encoder.fingerprint, "model": description.name})
+        status.set("model_warm", True)
+        transactions = Transactions(settings.kafka, f"{own.group}-{own.slot}", metrics, clock)
+        transactions.init()
+        pipeline = Pipeline(
+            encoder,
+            photo_loader(settings.photos, encoder.image_size),
+            metrics,
+            batch_size=own.batch_size,
+            threads=settings.photos.threads,
+            photos=settings.photos.max_per_offer,
+        )
+        loop = Loop(
+            settings.kafka,
+            own.group,
+            settings.topics.offers,
+            status=status,
+            metrics=metrics,
+            clock=clock,
+            batch=own.in_flight,
+        )
+        worker = EncodeWorker(
+            pipeline,
+            transactions,
+            loop,
+            encoder=encoder.fingerprint,
+            topics=settings.topics,
+            in_flight=own.in_flight,
+            metrics=metrics,
+            clock=clock,
+        )
+        loop.run(worker, lambda: bool(stopping), settings.process.drain)
+        log.info("stopped")
+
+
+def encoder_spec(settings: Encoder) -> EncoderSpec:
+    """The encoder that the settings ask for. Raises `ValueError` on a combination that means nothing."""
+    return EncoderSpec(
+        name=settings.model,
+        pretrained=settings.pretrained or None,
+        seed=settings.seed,
+        device=settings.device,
+        precision=settings.precision,  # type: ignore[arg-type]  # checked by its pattern
+    )
+
+
+def photo_loader(photos: Photos, target_side: int) -> PhotoLoader:
+    """A loader within the limits of the settings, for an encoder that looks at `target_side` pixels."""
+    limits = PhotoLimits(
+        max_bytes=photos.max_bytes,
+        max_pixels=photos.max_pixels,
+        max_photos=photos.max_per_offer,
+        timeout=photos.timeout,
+        connect_timeout=photos.connect_timeout,
+    )
+    return PhotoLoader(limits, file_root=Path(photos.file_root) if photos.file_root else None, target_side=target_side)

@@ -1,0 +1,192 @@
+"""The loop that every consuming process runs: read what there is room for, let the work go on, and stop in order.
+
+The work itself is a `Worker`. It never blocks: when it has no room, its partitions are paused and polling goes on, so
+that the group keeps the process for alive.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from consumers.client import consumer_config, record_of
+from consumers.status import Status
+from matcher.clock import Clock
+from matcher.events.envelope import Record
+from matcher.metrics import Metrics
+from matcher.settings import Kafka
+
+log = logging.getLogger(__name__)
+
+#: Seconds that the loop waits for records when there is nothing else to do, and when work is under way.
+IDLE_WAIT = 0.1
+BUSY_WAIT = 0.005
+
+
+class LogDataLostError(RuntimeError):
+    """The offset to continue from is no longer in the topic: records were deleted before they were read."""
+
+
+class Worker(Protocol):
+    """What a loop drives. All calls come from the loop's thread."""
+
+    def assigned(self, partition: int) -> int | None:
+        """This process now owns `partition`. Returns the offset to start from, or None for the committed one."""
+
+    def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
+        """Gives partitions up: finish and commit what is in flight, or, when `lost`, drop it without a trace."""
+
+    def room(self, partition: int) -> int:
+        """How many more records of `partition` it takes now; 0 pauses the partition."""
+
+    def submit(self, records: Sequence[Record]) -> None:
+        """Takes records, in the order of each partition's log."""
+
+    def poll(self) -> Mapping[int, int]:
+        """Lets the work go on; returns partitions that must be read again, from these offsets."""
+
+    def busy(self) -> bool:
+        """Whether records are in flight."""
+
+    def drain(self, deadline: float) -> None:
+        """Finishes and commits what is in flight, until the clock's monotonic `deadline`."""
+
+    def close(self) -> None:
+        """Frees what is held; nothing in flight is published after this."""
+
+
+class Loop:
+    """Reads one topic for one group. `group_metadata` goes with the worker's transactions."""
+
+    def __init__(
+        self, kafka: Kafka, group: str, topic: str, *, status: Status, metrics: Metrics, clock: Clock, batch: int
+    ) -> None:
+        self._topic = topic
+        self._status = status
+        self._metrics = metrics
+        self._clock = clock
+        self._batch = batch
+        self._consumer = Consumer(dict(consumer_config(kafka, group)))
+        self._owned: set[int] = set()
+        self._paused: set[int] = set()
+        self._next: dict[int, int] = {}
+        self._worker: Worker | None = None
+
+    def group_metadata(self) -> Any:
+        return self._consumer.consumer_group_metadata()
+
+    def committed(self, partition: int) -> int | None:
+        """The group's committed offset, or None when it has none yet. Raises `KafkaException`."""
+        (position,) = self._consumer.committed([TopicPartition(self._topic, partition)], timeout=30)
+        if position.error is not None:
+            raise KafkaException(position.error)
+        return position.offset if position.offset >= 0 else None
+
+    def run(self, worker: Worker, stopping: Callable[[], bool], drain: float) -> None:
+        """Works until `stopping()`, then drains for at most `drain` seconds and leaves the group."""
+        self._worker = worker
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        try:
+            while not stopping():
+                self.turn()
+            worker.drain(self._clock.monotonic() + drain)
+        finally:
+            worker.close()
+            self._consumer.close()
+
+    def turn(self) -> None:
+        """One turn: read, hand over, work, look at the lag."""
+        assert self._worker is not None
+        worker = self._worker
+        room = self._balance(worker)
+        messages = self._consumer.consume(max(1, min(room, self._batch)), BUSY_WAIT if worker.busy() else IDLE_WAIT)
+        records = [record_of(message) for message in messages if self._is_record(message)]
+        if records:
+            self._metrics.consumed.labels(self._topic).inc(len(records))
+            worker.submit(records)
+        for partition, offset in worker.poll().items():
+            self._rewind(partition, offset)
+        self._measure()
+        self._status.heartbeat()
+
+    def _balance(self, worker: Worker) -> int:
+        """Pauses partitions without room, resumes the others; returns the room of those that are read."""
+        room = {partition: worker.room(partition) for partition in self._owned}
+        full = {partition for partition, free in room.items() if free <= 0}
+        if full - self._paused:
+            self._consumer.pause([TopicPartition(self._topic, p) for p in full - self._paused])
+        if self._paused - full:
+            self._consumer.resume([TopicPartition(self._topic, p) for p in (self._paused - full) & self._owned])
+        self._paused = full
+        return min((free for free in room.values() if free > 0), default=1)
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        partition = int(message.partition() or 0)
+        if error is None:
+            self._next[partition] = int(message.offset() or 0) + 1
+            return partition in self._owned
+        if error.code() == KafkaError._PARTITION_EOF:
+            # Behind the last record there may be a transaction's marker: only the end of the partition shows it.
+            self._next[partition] = max(self._next.get(partition, 0), int(message.offset() or 0))
+        elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            raise LogDataLostError(
+                f"{self._topic}/{partition}: the committed offset is no longer in the topic, records were deleted unread. "
+                f"To go on without them, stop the group and set its offset: kafka-consumer-groups --reset-offsets "
+                f"--to-earliest --topic {self._topic} --execute"
+            )
+        elif error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise KafkaException(error)
+        else:
+            log.warning("%s: %s", self._topic, error)
+        return False
+
+    def _rewind(self, partition: int, offset: int) -> None:
+        if partition in self._owned:
+            self._consumer.seek(TopicPartition(self._topic, partition, offset))
+            self._next[partition] = offset
+
+    def _measure(self) -> None:
+        for partition in self._owned:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            if high >= 0 and partition in self._next:
+                lag = max(0, high - self._next[partition])
+                self._metrics.lag.labels(self._topic, str(partition)).set(lag)
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        assert self._worker is not None
+        starts = []
+        for partition in partitions:
+            offset = self._worker.assigned(partition.partition)
+            if offset is None:
+                offset = self.committed(partition.partition)
+            starts.append(
+                TopicPartition(self._topic, partition.partition, OFFSET_BEGINNING if offset is None else offset)
+            )
+            self._owned.add(partition.partition)
+            if offset is not None:
+                self._next[partition.partition] = offset
+        consumer.incremental_assign(starts)
+        log.info("%s: assigned %s", self._topic, sorted(p.partition for p in partitions))
+        self._status.set("assigned", True)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up(consumer, partitions, lost=False)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up(consumer, partitions, lost=True)
+
+    def _give_up(self, consumer: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
+        assert self._worker is not None
+        numbers = [partition.partition for partition in partitions]
+        self._worker.revoked(numbers, lost=lost)
+        for number in numbers:
+            self._owned.discard(number)
+            self._paused.discard(number)
+            self._next.pop(number, None)
+            self._metrics.forget_partition(self._topic, number)
+        consumer.incremental_unassign(partitions)
+        log.info("%s: %s %s", self._topic, "lost" if lost else "revoked", sorted(numbers))

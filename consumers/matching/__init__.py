@@ -1,0 +1,1 @@
+"""The matcher process: raw features in, decisions out."""

@@ -1,0 +1,140 @@
+"""One partition in the hands of this matcher: take it over, then decide its batches, one transaction each."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from consumers.matching.follower import Follower
+from matcher.clock import Clock
+from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
+from matcher.events.envelope import Record
+from matcher.memory import Memory
+from matcher.metrics import Metrics
+from matcher.model.bundle import Bundle
+from matcher.settings import Settings
+from producers.decisions import decision_records
+from producers.transaction import Transactions
+
+log = logging.getLogger(__name__)
+
+
+class Group(Protocol):
+    """What a partition asks of the loop that drives it."""
+
+    def group_metadata(self) -> Any: ...
+
+    def committed(self, partition: int) -> int | None: ...
+
+
+class OwnedPartition:
+    """State, index and producer of one partition.
+
+    Taking over: fence the predecessor, ask for the committed offset, follow the log up to it, decide from there.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        settings: Settings,
+        bundle: Bundle,
+        memory: Memory,
+        group: Group,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self.number = number
+        self._settings = settings
+        self._topics = settings.topics
+        self._bundle = bundle
+        self._memory = memory
+        self._group = group
+        self._metrics = metrics
+        self._clock = clock
+        self._transactions = Transactions(
+            settings.kafka, f"{settings.matcher.group}-{settings.topics.features}-{number}", metrics, clock
+        )
+        self._follower: Follower | None = None
+
+    def take_over(self) -> int:
+        """Fences whoever had it and starts to follow; returns the offset from which this process decides."""
+        self._transactions.init()
+        return self._begin_following()
+
+    def recover(self) -> int:
+        """After a transaction that failed or was not answered: only the log knows. Returns where to read on."""
+        self._transactions.init_again()
+        return self._begin_following()
+
+    def _begin_following(self) -> int:
+        start = self._group.committed(self.number) or 0
+        self._follower = Follower(
+            self._settings.kafka,
+            self._settings.matcher.group,
+            self._topics,
+            self.number,
+            until=start,
+            memory=self._memory,
+            bundle=self._bundle,
+            metrics=self._metrics,
+            clock=self._clock,
+        )
+        return start
+
+    @property
+    def following(self) -> bool:
+        return self._follower is not None
+
+    def follow(self, seconds: float) -> None:
+        """Follows for about `seconds`; does nothing once caught up."""
+        if self._follower is not None and self._follower.step(seconds):
+            self._follower.close()
+            self._follower = None
+            self._measure()
+
+    def decide(self, records: Sequence[Record]) -> None:
+        """Decides a batch, publishes it, and applies it when it is committed.
+
+        Raises what `Transactions.publish` raises; nothing has been applied then.
+        """
+        steps = decide_batch(records, self._memory, self._bundle, self._metrics)
+        outgoing = list(decision_records(steps, partition=self.number, topics=self._topics, clock=self._clock))
+        place = (self._topics.features, self.number)
+        end = records[-1].offset + 1
+        ends = self._transactions.publish(outgoing, {place: end}, self._group.group_metadata())
+        with self._metrics.stage("apply").time():
+            positions = {place: end}
+            written = ends.get((self._topics.matches, self.number))
+            if written is not None:
+                positions[self._topics.matches, self.number] = written
+            self._memory.apply_steps(steps, positions)
+        self._count(steps)
+
+    def close(self) -> None:
+        """Ends following, frees the state and lets the producer go."""
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
+        self._transactions.close()
+        self._memory.close()
+
+    def _count(self, steps: Sequence[Step]) -> None:
+        now = self._clock.now_ms()
+        self._metrics.batch_offers.observe(len(steps))
+        for step in steps:
+            if isinstance(step, Decided):
+                self._metrics.decided.labels(step.decision.outcome).inc()
+                seconds = (now - (step.arrival.seen.time_ms or now)) / 1000
+                self._metrics.event_to_decision.observe(max(0.0, seconds))
+            elif isinstance(step, Gone):
+                self._metrics.decided.labels("gone").inc()
+            elif isinstance(step, Skipped):
+                self._metrics.skipped.labels(step.why).inc()
+            elif isinstance(step, Refused):
+                self._metrics.dead_letters.labels(step.failure.stage, step.failure.reason).inc()
+                log.warning("%s: dead letter (%s): %s", step.record.place, step.failure.reason, step.failure.message)
+        self._measure()
+
+    def _measure(self) -> None:
+        self._metrics.index_offers.labels(str(self.number)).set(len(self._memory))
+        self._metrics.index_bytes.labels(str(self.number)).set(self._memory.index_bytes())

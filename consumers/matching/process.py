@@ -1,0 +1,59 @@
+"""The matcher process, wired: bundle, loop, one owned partition for each that the group hands over."""
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from consumers.loop import Loop
+from consumers.matching.partition import OwnedPartition
+from consumers.matching.worker import MatchWorker
+from consumers.status import Status, StatusServer
+from consumers.stopping import Stopping
+from consumers.topics import check
+from matcher.clock import SystemClock
+from matcher.memory import Memory
+from matcher.metrics import Metrics
+from matcher.model.bundle import load_bundle
+from matcher.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run_matcher(settings: Settings, stopping: Stopping) -> None:
+    """Runs until `stopping`. Raises before it takes any work when topics, bundle or state do not fit."""
+    clock, metrics, own = SystemClock(), Metrics(), settings.matcher
+    bundle = load_bundle(own.bundle)
+    topics = msgspec.structs.replace(settings.topics, features=bundle.features_topic)
+    settings = msgspec.structs.replace(settings, topics=topics)
+    status = Status(metrics, clock, settings.process.stall, ["assigned", "index_loaded"])
+    metrics.model.info({"encoder": bundle.encoder.fingerprint, "bundle": bundle.fingerprint, "name": bundle.name})
+    with StatusServer(status, settings.process.http_host, own.http_port) as server:
+        log.info("metrics, livez and readyz on http://%s:%d", settings.process.http_host, server.port)
+        log.info("bundle %s (%s): %s", bundle.name, bundle.fingerprint, bundle.note)
+        check(settings, {topics.features, topics.matches, topics.needs_review, topics.verdicts, topics.dead_letters})
+        loop = Loop(
+            settings.kafka,
+            own.group,
+            topics.features,
+            status=status,
+            metrics=metrics,
+            clock=clock,
+            batch=own.batch_size,
+        )
+
+        def open_partition(number: int) -> OwnedPartition:
+            folder = Path(own.state_folder) / own.group
+            memory = Memory(folder, bundle, number, (topics.features, topics.matches), topics.universes)
+            return OwnedPartition(
+                number,
+                settings=settings,
+                bundle=bundle,
+                memory=memory,
+                group=loop,
+                metrics=metrics,
+                clock=clock,
+            )
+
+        loop.run(MatchWorker(open_partition, own.batch_size, status), lambda: bool(stopping), settings.process.drain)
+        log.info("stopped")

@@ -1,0 +1,101 @@
+"""What a process tells of itself over HTTP: `/metrics`, `/livez` (does the loop turn?) and `/readyz` (can it work?)."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from msgspec import Struct, json
+from prometheus_client import make_wsgi_app
+
+from matcher.clock import Clock
+from matcher.metrics import Metrics
+
+
+class Status:
+    """The heartbeat and the open conditions of one process. Written by its loop, read by its HTTP server."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, stall: float, conditions: Iterable[str]) -> None:
+        """`stall`: seconds without a heartbeat after which the process counts as dead."""
+        self.metrics = metrics
+        self._clock = clock
+        self._stall = stall
+        self._beat = clock.monotonic()
+        self._conditions = dict.fromkeys(conditions, False)
+        metrics.ready.set(0)
+
+    def heartbeat(self) -> None:
+        self._beat = self._clock.monotonic()
+        self.metrics.heartbeat.set(self._clock.now_ms() / 1000)
+
+    def set(self, condition: str, value: bool) -> None:
+        """Opens or closes one of the named conditions; the process is ready when all hold."""
+        if condition not in self._conditions:
+            raise KeyError(f"expected one of {', '.join(self._conditions)}, got {condition!r}")
+        self._conditions[condition] = value
+        self.metrics.ready.set(self.ready)
+
+    @property
+    def ready(self) -> bool:
+        return all(self._conditions.values())
+
+    @property
+    def alive(self) -> bool:
+        return self._clock.monotonic() - self._beat <= self._stall
+
+    def report(self) -> "Report":
+        age = self._clock.monotonic() - self._beat
+        return Report(
+            alive=self.alive, ready=self.ready, heartbeat_age=round(age, 3), conditions=dict(self._conditions)
+        )
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """The body of `/livez` and `/readyz`. `heartbeat_age` in seconds."""
+
+    alive: bool
+    ready: bool
+    heartbeat_age: float
+    conditions: dict[str, bool]
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 5.0  # seconds: a client that connects and says nothing must not hold the only thread for ever
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Probes come every second; a log line for each would hide what matters."""
+
+
+class StatusServer:
+    """Serves a `Status` on `host:port` (0: any free port) in a thread of its own, as a context manager."""
+
+    def __init__(self, status: Status, host: str, port: int) -> None:
+        """Raises `OSError` when the address is taken."""
+        self._metrics_app = make_wsgi_app(status.metrics.registry)
+        self._status = status
+        try:
+            self._server: WSGIServer = make_server(host, port, self._answer, handler_class=_Quiet)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot serve metrics on {host}:{port}: {error.strerror}") from None
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "/")
+        if path == "/metrics":
+            return self._metrics_app(environ, start_response)
+        report = self._status.report()
+        healthy = {"/livez": report.alive, "/readyz": report.ready and report.alive}.get(path)
+        if healthy is None:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"expected /metrics, /livez or /readyz\n"]
+        start_response("200 OK" if healthy else "503 Service Unavailable", [("Content-Type", "application/json")])
+        return [json.encode(report) + b"\n"]

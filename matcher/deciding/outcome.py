@@ -1,0 +1,63 @@
+"""One offer and its candidates: match, needs review, or new product."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from matcher.events.decision import Candidate, Evidence, ReviewReason
+from matcher.events.offer import Offer
+from matcher.model.bundle import Thresholds
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """The outcome for one offer. `reason` says why a person is asked; `best` is the best candidate, accepted or not."""
+
+    outcome: Literal["matched", "needs_review", "new_product"]
+    best: Candidate | None = None
+    reason: ReviewReason | None = None
+
+
+def choose(candidates: Sequence[Candidate], thresholds: Thresholds, *, conflict: bool) -> Choice:
+    """Decides by the best of `candidates` (best first). `conflict`: its product code contradicts the offer's."""
+    if not candidates or candidates[0].probability < thresholds.review:
+        return Choice(outcome="new_product", best=candidates[0] if candidates else None)
+    best = candidates[0]
+    if best.probability < thresholds.accept:
+        return Choice(outcome="needs_review", best=best, reason="band")
+    if conflict:
+        return Choice(outcome="needs_review", best=best, reason="conflict")
+    rival = next((other for other in candidates if other.product_id != best.product_id), None)
+    if (
+        rival is not None
+        and rival.probability >= thresholds.accept
+        and best.probability - rival.probability < thresholds.margin
+    ):
+        return Choice(outcome="needs_review", best=best, reason="ambiguous")
+    return Choice(outcome="matched", best=best)
+
+
+def codes_conflict(one: Offer, other: Offer) -> bool:
+    """Whether both offers carry a valid GTIN and the two differ: then they are different trade items (GS1)."""
+    left, right = valid_gtin(one.gtin), valid_gtin(other.gtin)
+    return left is not None and right is not None and left != right
+
+
+def valid_gtin(text: str | None) -> str | None:
+    """The GTIN-8, -12, -13 or -14 in `text` as 14 digits, or None where the check digit (GS1, modulo 10) is wrong."""
+    digits = (text or "").replace(" ", "").replace("-", "")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) in (8, 12, 13, 14)) or not int(digits):
+        return None
+    padded = digits.zfill(14)
+    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(padded))
+    return padded if total % 10 == 0 else None
+
+
+def explain(modalities: dict[str, float], *, conflict: bool, runner_up: float | None) -> tuple[Evidence, ...]:
+    """What was seen of the best candidate, as data: cosine by modality, the gap to the next product, code conflicts."""
+    evidence = [Evidence(f"{name}_similarity", round(value, 6)) for name, value in sorted(modalities.items())]
+    if runner_up is not None:
+        evidence.append(Evidence("score_of_next_product", round(runner_up, 6)))
+    if conflict:
+        evidence.append(Evidence("gtin_differs", 1.0, "difference"))
+    return tuple(evidence)

@@ -1,0 +1,74 @@
+"""Dead letters: the original record, byte for byte, plus headers that say where, why and how often it failed."""
+
+from msgspec import Struct
+
+from matcher.events.envelope import Headers, Outgoing, Record, format_time
+from matcher.events.place import Place
+
+PREFIX = "dl_"
+MAX_EXCEPTION = 1_000
+
+#: Why a record can end as a dead letter: the reasons, by stage. They are metric labels and documented in docs/events.md.
+REASONS = {
+    "encoder": (
+        "not_json",
+        "not_an_object",
+        "no_offer_id",
+        "bad_offer_id",
+        "key_mismatch",
+        "no_content",
+        "encode_failed",
+    ),
+    "matcher": ("bad_features", "key_mismatch", "no_version", "foreign_encoder", "wrong_dimensions"),
+}
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """A record that cannot be processed: data, since the stream goes on."""
+
+    stage: str
+    reason: str
+    message: str
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """What the headers of a dead letter say. `place` is the original record's."""
+
+    stage: str
+    reason: str
+    exception: str
+    place: Place
+    attempt: int
+
+
+def dead_letter(record: Record, failure: Failure, *, topic: str, now_ms: int) -> Outgoing:
+    """The dead letter for `record`. A record that was replayed keeps its first place and counts the attempt."""
+    earlier = read_dead_letter(record.headers)
+    place = earlier.place if earlier else record.place
+    own: Headers = (
+        (f"{PREFIX}stage", failure.stage.encode()),
+        (f"{PREFIX}reason", failure.reason.encode()),
+        (f"{PREFIX}exception", failure.message[:MAX_EXCEPTION].encode("utf-8", "replace")),
+        (f"{PREFIX}topic", place.topic.encode()),
+        (f"{PREFIX}partition", str(place.partition).encode()),
+        (f"{PREFIX}offset", str(place.offset).encode()),
+        (f"{PREFIX}attempt", str(earlier.attempt + 1 if earlier else 1).encode()),
+        (f"{PREFIX}time", format_time(now_ms).encode()),
+    )
+    original = tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX))
+    return Outgoing(topic=topic, key=record.key, value=record.value, headers=original + own)
+
+
+def read_dead_letter(headers: Headers) -> DeadLetter | None:
+    """What a dead letter's headers say; None for a record that is none."""
+    found = {name: value for name, value in headers if name.startswith(PREFIX) and isinstance(value, bytes)}
+    try:
+        return DeadLetter(
+            stage=found["dl_stage"].decode(),
+            reason=found["dl_reason"].decode(),
+            exception=found.get("dl_exception", b"").decode("utf-8", "replace"),
+            place=Place(found["dl_topic"].decode(), int(found["dl_partition"]), int(found["dl_offset"])),
+            attempt=int(found["dl_attempt"]),
+        )
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,170 @@
+"""The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from index_store.flat import FlatStore
+from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
+from index_store.rows import Version as RowVersion
+from index_store.state import State
+from index_store.store import NO_SELLER, IndexStore
+from matcher.arrays import F32Array
+from matcher.deciding.arrivals import Arrival
+from matcher.deciding.batch import Decided, Gone, Known, Skipped, Step
+from matcher.events.decision import Decision
+from matcher.events.offer import Offer
+from matcher.events.place import Version
+from matcher.model.bundle import Bundle
+from matcher.model.projection import project
+
+
+class Published(Struct, frozen=True, kw_only=True):
+    """One record of `matches`: a decision, or None and the version at which the offer was gone."""
+
+    offer_id: str
+    version: Version
+    decision: Decision | None
+    time_ms: int
+
+
+class Memory:
+    """Implements `matcher.deciding.batch.Memory` over a state file and an index that is loaded from it."""
+
+    def __init__(self, folder: Path, bundle: Bundle, partition: int, topics: Sequence[str], partitions: int) -> None:
+        """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
+
+        The file lies in a folder named after the bundle, so that a new bundle starts from the log, beside the old one.
+        """
+        identity = Identity(
+            bundle=bundle.fingerprint, dim=bundle.dim, partition=partition, topics=tuple(topics), partitions=partitions
+        )
+        self._bundle = bundle
+        self._state = State(folder / bundle.fingerprint / f"partition-{partition}.sqlite", identity)
+        self._index: IndexStore = FlatStore(bundle.dim)
+        for keys, vectors, sellers in self._state.live_vectors():
+            self._index.upsert(keys, vectors, sellers)
+
+    def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
+        rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
+        return {offer_id: Version(*row.version) for offer_id, row in rows.items()}
+
+    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Known]]:
+        codes = None
+        if not_sellers is not None:
+            known = self._state.seller_codes([s for s in not_sellers if s], create=False)
+            codes = np.array([known.get(s, NO_SELLER) if s else NO_SELLER for s in not_sellers], np.int32)
+        hits = self._index.search(vectors, k, not_sellers=codes)
+        keys = np.unique(hits.keys[hits.keys >= 0])
+        offers = self._known(keys.tolist())
+        return [[offers[key] for key in row if key in offers] for row in hits.keys.tolist()]
+
+    def _known(self, keys: Sequence[int]) -> dict[int, Known]:
+        if not keys:
+            return {}
+        vectors = self._index.reconstruct(np.array(keys, np.int64))
+        stored = self._state.by_keys(keys)
+        return {
+            key: Known(
+                offer_id=stored[key].offer_id,
+                version=Version(*stored[key].version),
+                product_id=stored[key].product_id or "",
+                offer=_offers.decode(stored[key].payload or b""),
+                vector=vector,
+            )
+            for key, vector in zip(keys, vectors, strict=True)
+        }
+
+    def positions(self) -> Mapping[tuple[str, int], int]:
+        """The next offset of each (topic, partition) that this memory has not yet applied."""
+        return self._state.positions()
+
+    def apply_steps(self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int]) -> None:
+        """Applies what this process decided, after its commit."""
+        features, decisions = [], []
+        for step in steps:
+            if isinstance(step, Decided | Skipped) and step.vector is not None:
+                features.append(_feature_row(step.arrival, step.vector))
+            if isinstance(step, Decided):
+                decisions.append(_decision_row(step.arrival, step.decision))
+            elif isinstance(step, Gone):
+                decisions.append(_decision_row(step.arrival, None))
+        self._apply(Changes(features=features, decisions=decisions, positions=positions))
+
+    def follow(
+        self, arrivals: Sequence[Arrival], published: Sequence[Published], positions: Mapping[tuple[str, int], int]
+    ) -> None:
+        """Applies what is in the log, decided by whoever: inputs and decisions find each other by offer and version."""
+        offered = [arrival for arrival in arrivals if arrival.features is not None]
+        vectors = project([a.features for a in offered if a.features is not None], self._bundle)
+        self._apply(
+            Changes(
+                features=[_feature_row(a, vector) for a, vector in zip(offered, vectors, strict=True)],
+                decisions=[_published_row(p) for p in published],
+                positions=positions,
+            )
+        )
+
+    def _apply(self, changes: Changes) -> None:
+        applied = self._state.apply(changes)
+        if len(applied.removed):
+            self._index.remove(applied.removed)
+        if len(applied.keys):
+            self._index.upsert(applied.keys, applied.vectors, applied.sellers)
+
+    def __len__(self) -> int:
+        """How many offers are live."""
+        return len(self._index)
+
+    def index_bytes(self) -> int:
+        return self._index.memory_bytes()
+
+    def stores(self) -> tuple[State, IndexStore]:
+        """State and index, for those who check one against the other."""
+        return self._state, self._index
+
+    def close(self) -> None:
+        self._index.close()
+        self._state.close()
+
+
+_offers = msgspec.json.Decoder(Offer)
+
+
+def _feature_row(arrival: Arrival, vector: F32Array) -> FeatureRow:
+    assert arrival.features is not None
+    return FeatureRow(
+        offer_id=arrival.offer_id,
+        version=_row_version(arrival.version),
+        seller_id=arrival.seller_id,
+        payload=msgspec.json.encode(arrival.features.offer),
+        vector=vector,
+    )
+
+
+def _decision_row(arrival: Arrival, decision: Decision | None) -> DecisionRow:
+    return DecisionRow(
+        offer_id=arrival.offer_id,
+        version=_row_version(arrival.version),
+        product_id=decision.product_id if decision else None,
+        outcome=decision.outcome if decision else "gone",
+        updated_at=arrival.seen.time_ms or arrival.record.timestamp_ms,
+    )
+
+
+def _published_row(published: Published) -> DecisionRow:
+    decision = published.decision
+    return DecisionRow(
+        offer_id=published.offer_id,
+        version=_row_version(published.version),
+        product_id=decision.product_id if decision else None,
+        outcome=decision.outcome if decision else "gone",
+        updated_at=published.time_ms,
+    )
+
+
+def _row_version(version: Version) -> RowVersion:
+    return RowVersion(version.partition, version.offset)

@@ -1,0 +1,93 @@
+"""Every metric, declared once: name, meaning, unit, labels, and buckets that fit the stage.
+
+Labels are bounded sets (outcomes, stages, reasons, topics, partitions), never an id.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+_MILLISECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_TENTHS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
+
+#: The timed stages: name → (what is timed, buckets in seconds).
+STAGES = {
+    "photo_load": ("one photo: fetch, decode, preprocess", _TENTHS),
+    "encode_images": ("the photos of one micro-batch on the device", _TENTHS),
+    "encode_texts": ("the texts of one micro-batch on the device", _TENTHS),
+    "decode": ("one batch of records decoded and checked", _MILLISECONDS),
+    "project": ("one batch of features projected", _MILLISECONDS),
+    "search": ("one batch searched in the index", _TENTHS),
+    "decide": ("one batch decided, search and projection not counted", _TENTHS),
+    "publish": ("one Kafka transaction, from begin to commit", _TENTHS),
+    "apply": ("one batch applied to state and index", _TENTHS),
+}
+
+
+class Metrics:
+    """The metrics of one process, in a registry of its own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry = registry or CollectorRegistry()
+        self.consumed = Counter(
+            "offermatch_records_consumed", "Records read from a topic.", ["topic"], registry=registry
+        )
+        self.encoded = Counter("offermatch_offers_encoded", "Offers whose features were published.", registry=registry)
+        self.decided = Counter(
+            "offermatch_offers_decided", "Decisions published, by outcome (gone: the offer was deleted).", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.skipped = Counter(
+            "offermatch_versions_skipped", "Offer versions that led to no decision (superseded, reindexed).", ["why"],
+            registry=registry,
+        )  # fmt: skip
+        self.dead_letters = Counter(
+            "offermatch_dead_letters", "Records sent to the dead-letter topic.", ["stage", "reason"], registry=registry
+        )
+        self.repairs = Counter(
+            "offermatch_fields_repaired", "Fields of offers that were not as they should be.", ["field"],
+            registry=registry,
+        )  # fmt: skip
+        self.photos = Counter(
+            "offermatch_photos_loaded", "Photos, by result (ok, or why it could not be had).", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.transactions = Counter(
+            "offermatch_transactions", "Kafka transactions, by result (committed, aborted, unknown).", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.batch_offers = Histogram(
+            "offermatch_batch_offers", "Offers in one batch.", buckets=_SIZES, registry=registry
+        )
+        self.event_to_decision = Histogram(
+            "offermatch_event_to_decision_seconds", "From the offer's event time to its published decision.",
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.index_offers = Gauge(
+            "offermatch_index_offers", "Live offers in the index.", ["partition"], registry=registry
+        )
+        self.index_bytes = Gauge("offermatch_index_bytes", "Memory of the index.", ["partition"], registry=registry)
+        self.lag = Gauge(
+            "offermatch_consumer_lag_records", "Records of an assigned partition still to be read.",
+            ["topic", "partition"], registry=registry,
+        )  # fmt: skip
+        self.in_flight = Gauge("offermatch_in_flight_records", "Records read and not yet committed.", registry=registry)
+        self.heartbeat = Gauge(
+            "offermatch_loop_heartbeat_timestamp_seconds", "When the loop last turned (Unix time).", registry=registry
+        )
+        self.ready = Gauge("offermatch_ready", "1 when /readyz says yes.", registry=registry)
+        self.model = Info("offermatch_model", "Fingerprints of the encoder and the bundle in use.", registry=registry)
+        self._stages = {
+            name: Histogram(f"offermatch_{name}_seconds", f"Seconds: {what}.", buckets=buckets, registry=registry)
+            for name, (what, buckets) in STAGES.items()
+        }
+
+    def stage(self, name: str) -> Histogram:
+        """The histogram of a stage in `STAGES`; use `.time()` around the work."""
+        return self._stages[name]
+
+    def forget_partition(self, topic: str, partition: int) -> None:
+        """Removes the series of a partition that now belongs to another process."""
+        self.lag.remove_by_labels({"topic": topic, "partition": str(partition)})
+        self.index_offers.remove_by_labels({"partition": str(partition)})
+        self.index_bytes.remove_by_labels({"partition": str(partition)})

@@ -1,0 +1,34 @@
+"""What every producer of ours tells librdkafka, and the records it takes."""
+
+from collections.abc import Mapping
+
+from matcher.settings import Kafka
+
+#: Derived records may be larger than what sellers send: a dead letter carries its headers on top.
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+
+
+def base_config(kafka: Kafka) -> dict[str, str | int | float | bool]:
+    """Settings shared by consumers, producers and admin clients; `kafka.properties` win over all of ours."""
+    return {
+        "bootstrap.servers": kafka.bootstrap,
+        "client.id": "offermatch",
+        "message.max.bytes": MAX_RECORD_BYTES,
+        # A broker that restarts is found again at once, not after librdkafka's default of up to ten seconds.
+        "reconnect.backoff.ms": 100,
+        "reconnect.backoff.max.ms": 1_000,
+        **kafka.properties,
+    }
+
+
+def producer_config(kafka: Kafka, **more: str | int | bool) -> Mapping[str, str | int | float | bool]:
+    """Idempotent, acknowledged by all replicas, compressed, keys partitioned as Kafka's Java clients do."""
+    return {
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "partitioner": "murmur2_random",
+        **more,
+        **base_config(kafka),
+    }

@@ -1,0 +1,101 @@
+"""Records for `matches` and `needs-review`: what the matcher tells the world about a batch."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from matcher.clock import Clock
+from matcher.deciding.arrivals import Arrival
+from matcher.deciding.batch import Decided, Gone, Refused, Step
+from matcher.events.dead_letter import dead_letter
+from matcher.events.envelope import GONE, REVIEW_REQUESTED, Envelope, Outgoing
+from matcher.events.offer import Offer
+from matcher.events.review import ReviewCandidate, ReviewTask
+from matcher.settings import Topics
+
+SOURCE = "/offermatch/matcher"
+
+#: What a reviewer is shown of an offer; keeps a work-list item of four offers far below a broker's record limit.
+SHOWN_DESCRIPTION = 2_000
+SHOWN_PHOTOS = 8
+
+
+def decision_records(steps: Sequence[Step], *, partition: int, topics: Topics, clock: Clock) -> Iterator[Outgoing]:
+    """Everything that one batch publishes, in the order of the batch. Skipped versions publish nothing."""
+    for step in steps:
+        if isinstance(step, Decided):
+            yield _decision(step, partition, topics)
+            if step.decision.review_id is not None:
+                yield _task(step, partition, topics)
+        elif isinstance(step, Gone):
+            yield _gone(step, partition, topics)
+        elif isinstance(step, Refused):
+            yield dead_letter(step.record, step.failure, topic=topics.dead_letters, now_ms=clock.now_ms())
+
+
+def _decision(step: Decided, partition: int, topics: Topics) -> Outgoing:
+    decision = step.decision
+    return Outgoing(
+        topic=topics.matches,
+        partition=partition,
+        key=decision.offer_id.encode(),
+        value=msgspec.json.encode(decision),
+        headers=_envelope(step.arrival, decision.event_id, decision.type).headers(),
+    )
+
+
+def _gone(step: Gone, partition: int, topics: Topics) -> Outgoing:
+    return Outgoing(
+        topic=topics.matches,
+        partition=partition,
+        key=step.arrival.record.key,
+        value=None,
+        headers=_envelope(step.arrival, f"gone-{step.arrival.version}", GONE).headers(),
+    )
+
+
+def _task(step: Decided, partition: int, topics: Topics) -> Outgoing:
+    decision, features = step.decision, step.arrival.features
+    assert features is not None
+    assert decision.review_id is not None
+    assert decision.review_reason is not None
+    task = ReviewTask(
+        review_id=decision.review_id,
+        offer=_shown(features.offer),
+        version=decision.version,
+        cause=decision.cause,
+        product_id=decision.product_id,
+        reason=decision.review_reason,
+        candidates=tuple(ReviewCandidate(candidate=c, offer=_shown(offer)) for c, offer in step.shown),
+        model=decision.model,
+        evidence=decision.evidence,
+    )
+    return Outgoing(
+        topic=topics.needs_review,
+        partition=partition,
+        key=decision.offer_id.encode(),
+        value=msgspec.json.encode(task),
+        headers=_envelope(step.arrival, f"review-{decision.version}", REVIEW_REQUESTED).headers(),
+    )
+
+
+def _shown(offer: Offer) -> Offer:
+    return msgspec.structs.replace(
+        offer,
+        description=offer.description[:SHOWN_DESCRIPTION] if offer.description else None,
+        image_urls=offer.image_urls[:SHOWN_PHOTOS],
+        sizes=offer.sizes[:50],
+    )
+
+
+def _envelope(arrival: Arrival, event_id: str, kind: str) -> Envelope:
+    return Envelope(
+        id=event_id,
+        source=SOURCE,
+        type=kind,
+        time_ms=arrival.record.timestamp_ms if arrival.seen.time_ms is None else arrival.seen.time_ms,
+        subject=arrival.offer_id,
+        version=arrival.version,
+        cause=arrival.record.place,
+        traceparent=arrival.seen.traceparent,
+    )
