@@ -91,7 +91,8 @@ class StatusServer:
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
-            return self._metrics_app(environ, start_response)
+            body: Iterable[bytes] = self._metrics_app(environ, start_response)
+            return body
         report = self._status.report()
         healthy = {"/livez": report.alive, "/readyz": report.ready and report.alive}.get(path)
         if healthy is None:

@@ -1,10 +1,11 @@
 """The topics a process needs, checked before it takes any work."""
 
+import time
 from collections.abc import Collection
 
 from matcher.settings import Settings
 from producers.client import base_config
-from producers.topics import TopicPlan, check_topics
+from producers.topics import KafkaUnreachable, TopicOutcome, TopicPlan, check_topics, create_topics
 
 
 def topic_plan(settings: Settings) -> TopicPlan:
@@ -26,3 +27,14 @@ def topic_plan(settings: Settings) -> TopicPlan:
 def check(settings: Settings, needed: Collection[str]) -> None:
     """Raises `producers.topics.TopicsUnusable` when one of `needed` is missing or not as it should be."""
     check_topics(base_config(settings.kafka), topic_plan(settings), set(needed))
+
+
+def create(settings: Settings, wait: float = 0.0) -> list[TopicOutcome]:
+    """Creates what is missing, for up to `wait` seconds until Kafka answers. Raises as `create_topics` does."""
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return create_topics(base_config(settings.kafka), topic_plan(settings))
+        except KafkaUnreachable:
+            if time.monotonic() >= deadline:
+                raise

@@ -11,7 +11,7 @@ from index_store.flat import FlatStore
 from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
 from index_store.rows import Version as RowVersion
 from index_store.state import State
-from index_store.store import NO_SELLER, IndexStore
+from index_store.store import IndexStore
 from matcher.arrays import F32Array
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Known, Skipped, Step
@@ -55,8 +55,7 @@ class Memory:
     def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Known]]:
         codes = None
         if not_sellers is not None:
-            known = self._state.seller_codes([s for s in not_sellers if s], create=False)
-            codes = np.array([known.get(s, NO_SELLER) if s else NO_SELLER for s in not_sellers], np.int32)
+            codes = self._state.seller_codes(not_sellers, create=False)
         hits = self._index.search(vectors, k, not_sellers=codes)
         keys = np.unique(hits.keys[hits.keys >= 0])
         offers = self._known(keys.tolist())

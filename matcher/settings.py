@@ -37,8 +37,9 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Topics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The names of the topics, and how they are created."""
+    """The names of the topics, and how they are created. `prefix` is put before every name."""
 
+    prefix: Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9._-]*$")] = ""
     offers: Name = "offers"
     features: Name = "offer-features"
     matches: Name = "matches"
@@ -127,9 +128,15 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
         if section in sections and isinstance(given, dict):
             _check_section(section, given, sections[section], origin, file)
     try:
-        return msgspec.convert(values, Settings)
+        settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{file or 'settings'}: {error}") from None
+    return msgspec.structs.replace(settings, topics=_prefixed(settings.topics))
+
+
+def _prefixed(topics: Topics) -> Topics:
+    named = ("offers", "features", "matches", "needs_review", "verdicts", "dead_letters")
+    return msgspec.structs.replace(topics, **{name: topics.prefix + getattr(topics, name) for name in named})
 
 
 def _read_file(file: Path) -> dict[str, Any]:

@@ -40,15 +40,11 @@ class Transactions:
         self._metrics = metrics
         self._clock = clock
         self._timeout = kafka.transaction_timeout
-        self._config = dict(
-            producer_config(
-                kafka,
-                **{
-                    "transactional.id": transactional_id,
-                    "transaction.timeout.ms": int(kafka.transaction_timeout * 1000),
-                },
-            )
-        )
+        own: dict[str, str | int | bool] = {
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": int(kafka.transaction_timeout * 1000),
+        }
+        self._config = dict(producer_config(kafka, **own))
         self._producer = Producer(self._config)
 
     def init(self) -> None:

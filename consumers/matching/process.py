@@ -24,7 +24,7 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
     """Runs until `stopping`. Raises before it takes any work when topics, bundle or state do not fit."""
     clock, metrics, own = SystemClock(), Metrics(), settings.matcher
     bundle = load_bundle(own.bundle)
-    topics = msgspec.structs.replace(settings.topics, features=bundle.features_topic)
+    topics = msgspec.structs.replace(settings.topics, features=settings.topics.prefix + bundle.features_topic)
     settings = msgspec.structs.replace(settings, topics=topics)
     status = Status(metrics, clock, settings.process.stall, ["assigned", "index_loaded"])
     metrics.model.info({"encoder": bundle.encoder.fingerprint, "bundle": bundle.fingerprint, "name": bundle.name})

@@ -130,8 +130,11 @@ def load_bundle(name: str) -> Bundle:
 
 def find_bundle(name: str) -> Path:
     """The folder that `name` means: a path, or the name of a bundle that comes with offermatch."""
-    shipped = Path(str(files("bundles").joinpath(name)))
-    return shipped if "/" not in name and (shipped / FILE).is_file() else Path(name)
+    if "/" not in name:
+        shipped = Path(str(files("bundles") / name))
+        if (shipped / FILE).is_file():
+            return shipped
+    return Path(name)
 
 
 class _Schema(Struct):

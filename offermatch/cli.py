@@ -1,0 +1,181 @@
+"""The command line `offermatch`. It only wires: every command calls one function of the packages beside it."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Matches product offers of many sellers in real time.",
+)
+topics_app = typer.Typer(no_args_is_help=True, help="Create the topics, or check them.")
+bundle_app = typer.Typer(no_args_is_help=True, help="Model bundles.")
+index_app = typer.Typer(no_args_is_help=True, help="The matcher's state and index.")
+app.add_typer(topics_app, name="topics")
+app.add_typer(bundle_app, name="bundle")
+app.add_typer(index_app, name="index")
+
+Config = Annotated[Path | None, typer.Option("--config", help="TOML file with settings; the environment wins over it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+
+
+def main() -> None:
+    """Runs the command line; an expected failure is one line on standard error and exit status 1."""
+    try:
+        app()
+    except _expected_errors() as error:
+        print(f"offermatch: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def encoder(config: Config = None) -> None:
+    """Run an encoder: topic offers → topic offer-features."""
+    from consumers.encoding.process import run_encoder
+    from consumers.logs import configure_logging
+    from consumers.stopping import Stopping
+    from matcher.settings import load_settings
+
+    settings = load_settings(config)
+    configure_logging("encoder", settings.process.log_level)
+    stopping = Stopping()
+    stopping.install()
+    run_encoder(settings, stopping)
+
+
+@app.command()
+def matcher(config: Config = None) -> None:
+    """Run a matcher: topic offer-features → topics matches and needs-review."""
+    from consumers.logs import configure_logging
+    from consumers.matching.process import run_matcher
+    from consumers.stopping import Stopping
+    from matcher.settings import load_settings
+
+    settings = load_settings(config)
+    configure_logging("matcher", settings.process.log_level)
+    stopping = Stopping()
+    stopping.install()
+    run_matcher(settings, stopping)
+
+
+@app.command()
+def broker(
+    data: Annotated[Path, typer.Option(help="Folder for Kafka's data; kept between runs.")] = Path(
+        "offermatch-data/kafka"
+    ),
+    nodes: Annotated[int, typer.Option(help="Brokers in the cluster, an odd number.")] = 1,
+    port: Annotated[
+        list[int] | None,
+        typer.Option(help="Client port, once for each node; without it those of the last run, or free ones."),
+    ] = None,
+    heap: Annotated[str, typer.Option(help="Largest Java heap of a node.")] = "512m",
+    json: Json = False,
+) -> None:
+    """Run a real Apache Kafka on this machine, until interrupted. Needs no Java: `pip install offermatch[kafka]`."""
+    from broker.cluster import KafkaCluster
+    from broker.run import run_foreground
+    from producers.topics import can_produce
+
+    def announce(bootstrap: str) -> None:
+        print(
+            f"Kafka is ready at {bootstrap}; Ctrl-C stops it. For other processes:\n  export KAFKA_BOOTSTRAP={bootstrap}"
+        )
+        if json:
+            _print_json({"bootstrap": bootstrap, "nodes": nodes, "data": str(data)})
+        sys.stdout.flush()
+
+    cluster = KafkaCluster(data, nodes, port, heap=heap, jars=_kafka_jars())
+    if not run_foreground(cluster, lambda bootstrap: can_produce(bootstrap, nodes), announce):
+        sys.exit(1)
+
+
+@topics_app.command("create")
+def topics_create(
+    config: Config = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for a Kafka that is still starting.")] = 0.0,
+    json: Json = False,
+) -> None:
+    """Create the topics that are missing; those that are there are left as they are, and reported if they are wrong."""
+    from consumers.topics import create
+    from matcher.settings import load_settings
+
+    outcomes = create(load_settings(config), wait)
+    for outcome in outcomes:
+        print(f"{outcome.name}: {outcome.state}" + "".join(f"\n  {problem}" for problem in outcome.problems))
+    if json:
+        _print_json({"topics": {outcome.name: outcome.state for outcome in outcomes}})
+    if any(outcome.problems for outcome in outcomes):
+        sys.exit(1)
+
+
+@bundle_app.command("untrained")
+def bundle_untrained(
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    config: Config = None,
+    even_score: Annotated[float, typer.Option(help="The score at which a match is as likely as not.")] = 0.85,
+    slope: Annotated[float, typer.Option(help="How fast the probability rises around it.")] = 40.0,
+    json: Json = False,
+) -> None:
+    """Write a bundle without training for the encoder of the settings: a start for any open_clip model."""
+    from consumers.encoding.process import encoder_spec
+    from matcher.encoders import load_encoder
+    from matcher.model import save_bundle
+    from matcher.model.untrained import untrained_bundle
+    from matcher.settings import load_settings
+
+    described = load_encoder(encoder_spec(load_settings(config).encoder)).describe()
+    bundle = save_bundle(untrained_bundle(described, even_score=even_score, slope=slope), out)
+    print(f"{out}: bundle {bundle.fingerprint} for encoder {described.name} ({described.fingerprint})\n{bundle.note}")
+    if json:
+        _print_json(bundle)
+
+
+@bundle_app.command("show")
+def bundle_show(
+    name: Annotated[str, typer.Argument(help="A bundle folder, or the name of one that comes along.")],
+) -> None:
+    """Check a bundle and print it."""
+    from matcher.model import load_bundle
+
+    print(msgspec.json.format(msgspec.json.encode(load_bundle(name)), indent=2).decode())
+
+
+def _print_json(value: Any) -> None:
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def _kafka_jars() -> Any:
+    """Kafka's jars, fetched with a progress bar the first time."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from broker.jars import ensure_jars
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Apache Kafka", total=None, visible=False)
+
+        def show(done: int, total: int, name: str) -> None:
+            progress.update(task, description=f"Apache Kafka: {name}", completed=done, total=total, visible=True)
+
+        return ensure_jars(progress=show)
+
+
+def _expected_errors() -> tuple[type[BaseException], ...]:
+    """What can go wrong without being a bug: these errors' messages say what was expected and what to do."""
+    from matcher.encoders import EncoderUnavailable
+    from matcher.model import BundleUnusable
+    from matcher.settings import SettingsError
+
+    errors: list[type[BaseException]] = [EncoderUnavailable, BundleUnusable, SettingsError, OSError, TimeoutError]
+    with suppress(ImportError):
+        from index_store.errors import StateError
+        from producers.topics import TopicsUnusable
+
+        errors += [StateError, TopicsUnusable]
+    return tuple(errors)
