@@ -1,0 +1,1 @@
+"""Drawing products and photographing them, with Pillow alone."""
