@@ -12,9 +12,10 @@ from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
 from index_store.rows import Version as RowVersion
 from index_store.state import State
 from index_store.store import IndexStore
-from matcher.arrays import F32Array
+from matcher.arrays import F32Array, I32Array, I64Array
 from matcher.deciding.arrivals import Arrival
-from matcher.deciding.batch import Decided, Gone, Known, Skipped, Step
+from matcher.deciding.batch import Decided, Gone, Skipped, Step
+from matcher.deciding.known import Known, exact_scores
 from matcher.events.decision import Decision
 from matcher.events.offer import Offer
 from matcher.events.place import Version
@@ -32,7 +33,7 @@ class Published(Struct, frozen=True, kw_only=True):
 
 
 class Memory:
-    """Implements `matcher.deciding.batch.Memory` over a state file and an index that is loaded from it."""
+    """Implements `matcher.deciding.known.Memory` over a state file and an index that is loaded from it."""
 
     def __init__(self, folder: Path, bundle: Bundle, partition: int, topics: Sequence[str], partitions: int) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
@@ -52,14 +53,30 @@ class Memory:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
         return {offer_id: Version(*row.version) for offer_id, row in rows.items()}
 
+    def products(self, offer_ids: Sequence[str]) -> Mapping[str, str]:
+        rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
+        return {offer_id: row.product_id for offer_id, row in rows.items() if row.product_id is not None}
+
     def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Known]]:
         codes = None
         if not_sellers is not None:
             codes = self._state.seller_codes(not_sellers, create=False)
-        hits = self._index.search(vectors, k, not_sellers=codes)
-        keys = np.unique(hits.keys[hits.keys >= 0])
-        offers = self._known(keys.tolist())
-        return [[offers[key] for key in row if key in offers] for row in hits.keys.tolist()]
+        rows = self._nearest_keys(vectors, k, codes)
+        offers = self._known(np.unique(np.concatenate(rows)).tolist())
+        found = [[offers[key] for key in row.tolist() if key in offers] for row in rows]
+        return [_best(vector, known, k) for vector, known in zip(vectors, found, strict=True)]
+
+    def _nearest_keys(self, vectors: F32Array, k: int, codes: I32Array | None) -> list[I64Array]:
+        """For each embedding the keys of at least the k nearest, and of all whose score equals that of the k-th."""
+        rows: list[I64Array] = [np.empty(0, np.int64)] * len(vectors)
+        open_, fetch = np.arange(len(vectors)), k + SPARE
+        while len(open_):
+            hits = self._index.search(vectors[open_], fetch, not_sellers=None if codes is None else codes[open_])
+            for row, keys in zip(open_.tolist(), hits.keys, strict=True):
+                rows[row] = keys[keys >= 0]
+            tied = (hits.keys[:, -1] >= 0) & (hits.scores[:, -1] == hits.scores[:, k - 1])
+            open_, fetch = open_[tied], 4 * fetch
+        return rows
 
     def _known(self, keys: Sequence[int]) -> dict[int, Known]:
         if not keys:
@@ -130,7 +147,16 @@ class Memory:
         self._state.close()
 
 
+#: Fetched beyond the k nearest, so that equal scores at the edge seldom need a second search.
+SPARE = 8
 _offers = msgspec.json.Decoder(Offer)
+
+
+def _best(vector: F32Array, known: Sequence[Known], k: int) -> list[Known]:
+    """The k best by exact score, of equal ones the older version: the index orders them by key, which a rebuild deals
+    anew."""
+    scored = zip(exact_scores(vector.astype(np.float64), known), known, strict=True)
+    return [known for _, known in sorted(scored, key=lambda pair: (-pair[0], pair[1].version))[:k]]
 
 
 def _feature_row(arrival: Arrival, vector: F32Array) -> FeatureRow:

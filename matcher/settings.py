@@ -52,7 +52,7 @@ class Topics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Photos(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may be loaded as a photo. `file_root` is the one folder that `file:` URLs may point into; empty allows none."""
+    """What may be loaded as a photo. `file_root` is the one folder that `file:` URLs may point into; empty: none."""
 
     file_root: str = ""
     max_bytes: Annotated[int, Meta(ge=1_000, le=200_000_000)] = 10_485_760
@@ -64,8 +64,8 @@ class Photos(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Encoder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The encoder process. `model` is `starter`, `dummy` or any open_clip model; `pretrained` a tag or a checkpoint path;
-    where that is empty, an open_clip model gets random weights from `seed`.
+    """The encoder process. `model` is `starter`, `dummy` or any open_clip model; `pretrained` a tag or a checkpoint
+    path; where that is empty, an open_clip model gets random weights from `seed`.
 
     `slot` numbers the encoders of a group: each needs its own, since it names the transaction that a successor fences.
     """
@@ -93,7 +93,7 @@ class Matcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all processes share. `drain` bounds how long a stopping process may take; `stall` how old a heartbeat may be."""
+    """What all processes share. `drain`: how long a stopping process may take; `stall`: how old a heartbeat may be."""
 
     http_host: str = "127.0.0.1"
     drain: Seconds = 20.0
@@ -113,20 +113,24 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Reads the TOML `file` (default: `$OFFERMATCH_CONFIG`, else none), then the environment. Raises `SettingsError`."""
+    """Reads the TOML `file` (default: `$OFFERMATCH_CONFIG`, else none), then `environ`. Raises `SettingsError`."""
     environ = os.environ if environ is None else environ
     if file is None and environ.get(f"{PREFIX}_CONFIG"):
         file = Path(environ[f"{PREFIX}_CONFIG"])
     values = _read_file(file) if file is not None else {}
     sections = get_type_hints(Settings)
     origin: dict[tuple[str, str], str] = {}
+    for section, given in values.items():
+        if section not in sections:
+            raise SettingsError(f"{file}: [{section}]: no such section; there are {', '.join(sections)}")
+        if not isinstance(given, dict):
+            raise SettingsError(f"{file}: {section}: expected a table, like [{section}], got {given!r}")
     for variable, text in _from_environment(environ, sections):
         section, field, value = text
         values.setdefault(section, {})[field] = value
         origin[section, field] = variable
     for section, given in values.items():
-        if section in sections and isinstance(given, dict):
-            _check_section(section, given, sections[section], origin, file)
+        _check_section(section, given, sections[section], origin, file)
     try:
         settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
@@ -164,8 +168,11 @@ def _from_environment(
         if name.startswith(f"{PREFIX}_") and name not in known and name not in RESERVED
     )  # fmt: skip
     if unknown:
+        begun = [prefix for prefix in _prefixes(sections) if unknown[0].startswith(prefix)]
+        similar = [name for name in known if begun and name.startswith(begun[0])]
         raise SettingsError(
-            f"{unknown[0]}: no such setting; the known ones begin with {', '.join(_prefixes(sections))}"
+            f"{unknown[0]}: no such setting; "
+            + (f"there are {', '.join(similar)}" if similar else f"they begin with {', '.join(_prefixes(sections))}")
         )
     return [
         (name, (section, field, _parse(name, environ[name], hint)))
@@ -184,9 +191,9 @@ def _prefixes(sections: Mapping[str, Any]) -> list[str]:
 
 def _parse(variable: str, text: str, hint: Any) -> Any:
     """Environment variables are text: numbers are read as numbers, tables as JSON objects."""
-    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    base = _bare(hint)
     if get_origin(base) in (Union, types.UnionType):
-        base = next(arg for arg in get_args(base) if arg is not type(None))
+        base = _bare(next(arg for arg in get_args(base) if arg is not type(None)))
     try:
         if base is int:
             return int(text)
@@ -195,11 +202,16 @@ def _parse(variable: str, text: str, hint: Any) -> Any:
         if get_origin(base) is dict:
             return msgspec.json.decode(text.encode(), type=dict[str, str])
     except (ValueError, msgspec.DecodeError):
-        wanted = {int: "a whole number", float: "a number"}.get(
-            base, 'a JSON object of texts, like {"security.protocol": "SSL"}'
-        )
+        if get_origin(base) is dict:  # it may hold a password: not repeated
+            wanted = 'a JSON object of texts, like {"security.protocol": "SSL"}'
+            raise SettingsError(f"{variable}: expected {wanted}") from None
+        wanted = "a whole number" if base is int else "a number"
         raise SettingsError(f"{variable}: expected {wanted}, got {text[:80]!r}") from None
     return text
+
+
+def _bare(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def _check_section(

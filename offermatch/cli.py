@@ -118,8 +118,8 @@ def topics_create(
 def bundle_untrained(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     config: Config = None,
-    even_score: Annotated[float, typer.Option(help="The score at which a match is as likely as not.")] = 0.85,
-    slope: Annotated[float, typer.Option(help="How fast the probability rises around it.")] = 40.0,
+    even_score: Annotated[float, typer.Option(help="The score at which a match is as likely as not.")] = 0.8,
+    slope: Annotated[float, typer.Option(help="How fast the probability rises around it.")] = 26.0,
     json: Json = False,
 ) -> None:
     """Write a bundle without training for the encoder of the settings: a start for any open_clip model."""

@@ -6,7 +6,7 @@ from matcher.events.dead_letter import Failure
 from matcher.events.envelope import Record, Seen, read_envelope
 from matcher.events.features import OfferFeatures, read_features
 from matcher.events.place import Version
-from matcher.events.reading import Unreadable
+from matcher.events.reading import Unreadable, read_key
 from matcher.model.bundle import Bundle
 from matcher.model.projection import check_features
 
@@ -43,10 +43,7 @@ def read_arrival(record: Record, bundle: Bundle) -> Arrival | Failure:
 
 
 def _withdrawal(record: Record, seen: Seen) -> Arrival:
+    offer_id = read_key(record.key)
     if seen.version is None:
         raise Unreadable("no_version", "expected the header ce_offerversion, like 3-1042, on a null value")
-    try:
-        offer_id = (record.key or b"").decode()
-    except UnicodeDecodeError:
-        raise Unreadable("key_mismatch", "expected the record's key to be the offer_id in UTF-8") from None
     return Arrival(record=record, seen=seen, offer_id=offer_id, version=seen.version, features=None)

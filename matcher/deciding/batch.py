@@ -4,15 +4,16 @@ Each offer sees the index as it was before the batch, less what earlier records 
 what they brought. So twins meet even when they arrive in the same batch, and where a batch is cut changes no decision.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 
-from matcher.arrays import BoolArray, F32Array, F64Array
+from matcher.arrays import BoolArray, F32Array
 from matcher.deciding.arrivals import Arrival, read_arrival
 from matcher.deciding.identity import product_id, review_id
+from matcher.deciding.known import Known, Memory, exact_scores
 from matcher.deciding.outcome import Choice, choose, codes_conflict, explain
 from matcher.events.dead_letter import Failure
 from matcher.events.decision import Candidate, Decision, Evidence
@@ -23,26 +24,6 @@ from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
 from matcher.model.calibration import probability
 from matcher.model.projection import modality_scores, project
-
-
-class Known(Struct, frozen=True, kw_only=True):
-    """An offer that was decided before: what a candidate is made of. `vector` f32[dim] is its embedding."""
-
-    offer_id: str
-    version: Version
-    product_id: str
-    offer: Offer
-    vector: F32Array
-
-
-class Memory(Protocol):
-    """What was decided before this batch."""
-
-    def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
-        """The last decided version of each offer that was ever decided, withdrawn ones included."""
-
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Known]]:
-        """For each embedding (f32[n, dim]) the k nearest offers, best first; those of its `not_sellers` left out."""
 
 
 class Decided(Struct, frozen=True, kw_only=True):
@@ -84,6 +65,8 @@ def decide_batch(records: Sequence[Record], memory: Memory, bundle: Bundle, metr
         read = [read_arrival(record, bundle) for record in records]
         arrivals = [arrival for arrival in read if isinstance(arrival, Arrival)]
         versions = memory.versions([arrival.offer_id for arrival in arrivals])
+        again = [a.offer_id for a in arrivals if a.features is not None and versions.get(a.offer_id) == a.version]
+        products = memory.products(again) if again else {}
     with metrics.stage("project").time():
         offered = [arrival for arrival in arrivals if arrival.features is not None]
         vectors = project([arrival.features for arrival in offered if arrival.features is not None], bundle)
@@ -94,7 +77,14 @@ def decide_batch(records: Sequence[Record], memory: Memory, bundle: Bundle, metr
         k = bundle.search.candidates + len(versions)
         found = memory.nearest(vectors, k, sellers) if offered else []
     with metrics.stage("decide").time():
-        batch = _Batch(bundle, offered, vectors, found, dict(versions))
+        batch = _Batch(
+            bundle,
+            offered=offered,
+            vectors=vectors,
+            found=found,
+            versions=dict(versions),
+            products=dict(products),
+        )
         return [
             Refused(record, arrival)
             if isinstance(arrival, Failure)
@@ -109,19 +99,21 @@ class _Batch:
     def __init__(
         self,
         bundle: Bundle,
+        *,
         offered: Sequence[Arrival],
         vectors: F32Array,
         found: Sequence[Sequence[Known]],
         versions: dict[str, Version],
+        products: dict[str, str],
     ) -> None:
         self._bundle = bundle
         self._offered = offered
         self._vectors = vectors
         self._found = found
         self._versions = versions
+        self._products = products  # of offers that this batch decided or indexes again
         self._live = np.zeros(len(offered), np.bool_)  # rows of this batch that stand in the index by now
-        self._row_of: dict[str, int | None] = {}  # what this batch did last to an offer; None: withdrew it
-        self._products: dict[int, str] = {}
+        self._row_of: dict[str, int | None] = {}  # the row that speaks for an offer of this batch; None: withdrawn
         # Exact whatever the order of summation: see `exact_scores`.
         wide = vectors.astype(np.float64)
         self._twins = wide @ wide.T
@@ -132,20 +124,32 @@ class _Batch:
     def step(self, arrival: Arrival, row: int | None) -> Step:
         last = self._versions.get(arrival.offer_id)
         if last is not None and arrival.version <= last:
-            if arrival.version < last or row is None:
+            if arrival.version < last or row is None or arrival.offer_id not in self._products:
                 return Skipped(arrival=arrival, why="superseded")
+            # The same version may come with other features, for example when a photo failed the second time.
+            self._hide(arrival.offer_id)
+            self._show(arrival.offer_id, row)
             return Skipped(arrival=arrival, why="reindexed", vector=self._vectors[row])
         self._versions[arrival.offer_id] = arrival.version
-        earlier = self._row_of.get(arrival.offer_id)
-        if earlier is not None:
-            self._live[earlier] = False
-        self._row_of[arrival.offer_id] = row
+        self._hide(arrival.offer_id)
         if row is None or arrival.features is None:
+            self._products.pop(arrival.offer_id, None)
             return Gone(arrival)
         decided = self._decide(arrival, arrival.features.offer, row)
-        self._live[row] = True
-        self._products[row] = decided.decision.product_id
+        self._products[arrival.offer_id] = decided.decision.product_id
+        self._show(arrival.offer_id, row)
         return decided
+
+    def _hide(self, offer_id: str) -> None:
+        """What was known of the offer, from before or from this batch, is no candidate from now on."""
+        earlier = self._row_of.get(offer_id)
+        if earlier is not None:
+            self._live[earlier] = False
+        self._row_of[offer_id] = None
+
+    def _show(self, offer_id: str, row: int) -> None:
+        self._row_of[offer_id] = row
+        self._live[row] = True
 
     def _decide(self, arrival: Arrival, offer: Offer, row: int) -> Decided:
         best = self._candidates(arrival.offer_id, row)
@@ -193,7 +197,8 @@ class _Batch:
         """Which rows of this batch the offer in `row` may match."""
         if not self._bundle.search.exclude_own_seller:
             return self._live
-        return self._live & (self._sellers != self._sellers[row])
+        others: BoolArray = self._sellers != self._sellers[row]
+        return self._live & others
 
     def _known(self, row: int) -> Known:
         arrival = self._offered[row]
@@ -201,7 +206,7 @@ class _Batch:
         return Known(
             offer_id=arrival.offer_id,
             version=arrival.version,
-            product_id=self._products[row],
+            product_id=self._products[arrival.offer_id],
             offer=arrival.features.offer,
             vector=self._vectors[row],
         )
@@ -220,17 +225,6 @@ class _Batch:
         rival = next((c.score for c in candidates if c.product_id != choice.best.product_id), None)
         modalities = modality_scores(self._vectors[row], best[0][0].vector, self._bundle)
         return explain(modalities, conflict=conflict, runner_up=rival)
-
-
-def exact_scores(query: F64Array, known: Sequence[Known]) -> list[float]:
-    """Inner products of `query` (f64[dim], fp16 values) with embeddings.
-
-    fp16 values are multiples of 2⁻²⁴, so their products are multiples of 2⁻⁴⁸ and sums up to 16 fit a float64 without any
-    rounding: the score is the same in every order of summation, batch and process, which float32 in BLAS is not.
-    """
-    if not known:
-        return []
-    return [float(score) for score in np.stack([k.vector for k in known]).astype(np.float64) @ query]
 
 
 def _candidate(known: Known, score: float, bundle: Bundle) -> Candidate:

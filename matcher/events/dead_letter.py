@@ -7,8 +7,9 @@ from matcher.events.place import Place
 
 PREFIX = "dl_"
 MAX_EXCEPTION = 1_000
+MAX_ATTEMPT = 1_000_000
 
-#: Why a record can end as a dead letter: the reasons, by stage. They are metric labels and documented in docs/events.md.
+#: Why a record can end as a dead letter: the reasons, by stage. They are metric labels, described in docs/events.md.
 REASONS = {
     "encoder": (
         "not_json",
@@ -19,7 +20,15 @@ REASONS = {
         "no_content",
         "encode_failed",
     ),
-    "matcher": ("bad_features", "key_mismatch", "no_version", "foreign_encoder", "wrong_dimensions"),
+    "matcher": (
+        "bad_features",
+        "no_offer_id",
+        "bad_offer_id",
+        "key_mismatch",
+        "no_version",
+        "foreign_encoder",
+        "wrong_dimensions",
+    ),
 }
 
 
@@ -52,7 +61,7 @@ def dead_letter(record: Record, failure: Failure, *, topic: str, now_ms: int) ->
         (f"{PREFIX}topic", place.topic.encode()),
         (f"{PREFIX}partition", str(place.partition).encode()),
         (f"{PREFIX}offset", str(place.offset).encode()),
-        (f"{PREFIX}attempt", str(earlier.attempt + 1 if earlier else 1).encode()),
+        (f"{PREFIX}attempt", str(min(earlier.attempt + 1, MAX_ATTEMPT) if earlier else 1).encode()),
         (f"{PREFIX}time", format_time(now_ms).encode()),
     )
     original = tuple((name, value) for name, value in record.headers if not name.startswith(PREFIX))
@@ -60,15 +69,21 @@ def dead_letter(record: Record, failure: Failure, *, topic: str, now_ms: int) ->
 
 
 def read_dead_letter(headers: Headers) -> DeadLetter | None:
-    """What a dead letter's headers say; None for a record that is none."""
+    """What a dead letter's headers say; None for a record that is none, or whose headers somebody made up badly."""
     found = {name: value for name, value in headers if name.startswith(PREFIX) and isinstance(value, bytes)}
     try:
         return DeadLetter(
             stage=found["dl_stage"].decode(),
             reason=found["dl_reason"].decode(),
             exception=found.get("dl_exception", b"").decode("utf-8", "replace"),
-            place=Place(found["dl_topic"].decode(), int(found["dl_partition"]), int(found["dl_offset"])),
-            attempt=int(found["dl_attempt"]),
+            place=Place.parse("/".join(found[f"{PREFIX}{name}"].decode() for name in ("topic", "partition", "offset"))),
+            attempt=_attempt(found["dl_attempt"].decode()),
         )
     except (KeyError, ValueError):
         return None
+
+
+def _attempt(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 7 and 1 <= int(text) <= MAX_ATTEMPT):
+        raise ValueError(f"expected an attempt from 1 to {MAX_ATTEMPT}, got {text[:80]!r}")
+    return int(text)

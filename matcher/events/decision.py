@@ -26,8 +26,8 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was decided for one version of an offer.
 
     `product_id` is where the offer belongs from now on; a `needs_review` offer gets a provisional product of its own.
-    `matched_offer_id`, `score` and `probability` speak of the best candidate, accepted or not; None where there was none.
-    `version` is the offer's place in `offers`, `cause` the record that led to this decision, `model` the bundle's
+    `matched_offer_id`, `score` and `probability` speak of the best candidate, accepted or not; None where there was
+    none. `version` is the offer's place in `offers`, `cause` the record that led to this decision, `model` the bundle's
     fingerprint. `review_id` names the work-list item of a `needs_review` decision.
     """
 
@@ -51,7 +51,7 @@ class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def event_id(self) -> str:
-        """First decisions are named by the version; a reassignment also by its cause, since a version may have several."""
+        """First decisions are named by the version; a reassignment also by its cause: a version may have several."""
         first = f"decision-{self.version}"
         return first if self.outcome != "reassigned" else f"{first}-{self.cause}"
 

@@ -1,11 +1,11 @@
 """The envelope: CloudEvents 1.0 in Kafka binary mode, `ce_*` headers around the topic's own value.
 
-Version and cause travel as the extension attributes `offerversion` and `cause`, also on null values, which have no body.
+Version and cause travel as the extension attributes `offerversion` and `cause`: null values have no body to hold them.
 `traceparent` (W3C Trace Context) is carried through untouched.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self, TypeVar
 
 from msgspec import Struct
@@ -22,14 +22,17 @@ MSGPACK = "application/msgpack"
 OFFERED = "offer.offered"
 ENCODED = "offer.encoded"
 REVIEW_REQUESTED = "review.requested"
+REVIEW_DECIDED = "review.decided"
 WITHDRAWN = "offer.withdrawn"
 GONE = "offer.gone"
 
 MAX_TRACEPARENT = 128
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END_MS = 253_402_300_800_000  # the year 10000, which RFC 3339 cannot write
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """One Kafka record, without the client that read it. `timestamp_ms` is the broker's record time (Unix, milliseconds)."""
+    """One Kafka record, without the client that read it. `timestamp_ms` is its Kafka time (Unix, milliseconds)."""
 
     topic: str
     partition: int
@@ -55,7 +58,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
-    """The attributes of one event. `time_ms` is event time: what the seller's event said, or when Kafka first took it."""
+    """The attributes of one event. `time_ms` is event time: what the seller's event said, else Kafka's time of it."""
 
     id: str
     source: str
@@ -139,16 +142,17 @@ def read_envelope(record: Record) -> Seen:
 
 
 def format_time(time_ms: int) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC with milliseconds; times before 1970 and after 9999 become the nearest that can be written."""
+    moment = _EPOCH + timedelta(milliseconds=min(max(time_ms, 0), _END_MS - 1))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> int:
-    """Unix milliseconds of an RFC 3339 time; `ValueError` for anything else, also for times before 1970 and after 9999."""
+    """Unix milliseconds of an RFC 3339 time; `ValueError` for anything else, also before 1970 and after 9999."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"expected an RFC 3339 time with an offset, got {text[:40]!r}")
-    time_ms = round(moment.timestamp() * 1000)
-    if not 0 <= time_ms < 253_402_300_800_000:
+    time_ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+    if not 0 <= time_ms < _END_MS:
         raise ValueError(f"expected a time between 1970 and 9999, got {text[:40]!r}")
     return time_ms

@@ -21,7 +21,8 @@ class OfferFeatures(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Raw features of one version of an offer; vectors are little-endian bytes, None where the modality is missing.
 
     `image` (mean over the offer's `image_count` photos) and `text` (brand + title) are fp16, `numbers` is
-    f32[3] = [n_sizes, log(n_sizes), log(price)], NaN where missing. `encoder` is the encoder's fingerprint.
+    f32[3] = [n_sizes, log(n_sizes), log(price)], NaN where missing. `encoder` is the encoder's fingerprint, `repairs`
+    names the fields that were not as they should be.
     """
 
     offer: Offer

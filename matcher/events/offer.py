@@ -9,6 +9,8 @@ MAX_TITLE = 2_000
 MAX_DESCRIPTION = 20_000
 MAX_IMAGES = 64
 MAX_SIZES = 500
+MAX_SIZE = 64
+MAX_N_SIZES = 1_000_000
 MAX_URL = 2_048
 #: A photo may also travel inside the event, as a `data:` URL.
 MAX_DATA_URL = 1_000_000
@@ -35,9 +37,12 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     brand: Annotated[str, Meta(max_length=MAX_ID)] | None = None
     description: Annotated[str, Meta(max_length=MAX_DESCRIPTION)] | None = None
     price: Price | None = None
-    sizes: Annotated[tuple[str, ...], Meta(max_length=MAX_SIZES)] = ()
+    sizes: Annotated[tuple[Annotated[str, Meta(max_length=MAX_SIZE)], ...], Meta(max_length=MAX_SIZES)] = ()
     n_sizes: (
-        Annotated[int, Meta(ge=0, description="how many sizes there are; given or counted from `sizes`")] | None
+        Annotated[
+            int, Meta(ge=0, le=MAX_N_SIZES, description="how many sizes there are; given or counted from `sizes`")
+        ]
+        | None
     ) = None
     image_urls: Annotated[
         tuple[str, ...], Meta(max_length=MAX_IMAGES, description="file:, data:, http: or https:")

@@ -2,7 +2,6 @@
 
 import html
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +18,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class Unreadable(ValueError):
-    """A record that is no event. `reason` is a short, documented name (a metric label), the message says what was expected."""
+    """A record that is no event. `reason` is a short, documented name (a metric label); the message says what was
+    expected."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -27,7 +27,10 @@ class Unreadable(ValueError):
 
 
 class Repairs(list[str]):
-    """The names of the fields that were not as they should be, in reading order, each once."""
+    """The names of the fields that were not as they should be, in reading order, each once.
+
+    Besides fields of the Offer: `nan_literal` (NaN or Infinity somewhere), `json` (what only lenient readers accept).
+    """
 
     def note(self, name: str) -> None:
         if name not in self:
@@ -37,7 +40,8 @@ class Repairs(list[str]):
 def read_offer(key: bytes | None, value: bytes) -> tuple[Offer, tuple[str, ...]]:
     """Decodes one record of `offers`; returns the offer and the names of the fields that had to be repaired.
 
-    Raises `Unreadable` with one of the reasons `not_json`, `not_an_object`, `no_offer_id`, `bad_offer_id`, `key_mismatch`.
+    Raises `Unreadable` with one of the reasons `not_json`, `not_an_object`, `no_offer_id`, `bad_offer_id` and
+    `key_mismatch`.
     """
     repairs = Repairs()
     data = _json_object(value, repairs)
@@ -72,16 +76,31 @@ def _json_object(value: bytes, repairs: Repairs) -> Mapping[str, Any]:
             data = json.loads(value, parse_constant=lambda _: repairs.note("nan_literal"))
         except (ValueError, RecursionError):
             raise Unreadable("not_json", f"expected a JSON object in UTF-8: {strict_error}") from None
+        if not repairs:
+            repairs.note("json")
     if not isinstance(data, dict):
         raise Unreadable("not_an_object", f"expected a JSON object with an offer_id, got {type(data).__name__}")
     return data
 
 
-def _offer_id(key: bytes | None, data: Mapping[str, Any], repairs: Repairs) -> str:
+def read_key(key: bytes | None) -> str:
+    """The offer_id in a record's key, all that names the offer of a null. Raises `no_offer_id` or `bad_offer_id`."""
+    if not key:
+        raise Unreadable("no_offer_id", "expected the record's key to be the offer_id")
     try:
-        named = key.decode() if key else None
+        return _checked(key.decode())
     except UnicodeDecodeError:
         raise Unreadable("bad_offer_id", "expected the record's key to be the offer_id in UTF-8") from None
+
+
+def _checked(offer_id: Any) -> str:
+    if not isinstance(offer_id, str) or not 1 <= len(offer_id) <= form.MAX_ID or not offer_id.isprintable():
+        raise Unreadable("bad_offer_id", f"expected offer_id to be 1 to {form.MAX_ID} printable characters")
+    return offer_id
+
+
+def _offer_id(key: bytes | None, data: Mapping[str, Any], repairs: Repairs) -> str:
+    named = read_key(key) if key else None
     raw = data.get("offer_id")
     if isinstance(raw, int) and not isinstance(raw, bool):
         repairs.note("offer_id")
@@ -91,28 +110,40 @@ def _offer_id(key: bytes | None, data: Mapping[str, Any], repairs: Repairs) -> s
         raw = named
     if raw is None:
         raise Unreadable("no_offer_id", "expected an offer_id in the value or as the record's key")
-    if not isinstance(raw, str) or not 1 <= len(raw) <= form.MAX_ID or not raw.isprintable():
-        raise Unreadable("bad_offer_id", f"expected offer_id to be 1 to {form.MAX_ID} printable characters")
-    if named is not None and named != raw:
-        raise Unreadable("key_mismatch", f"expected the record's key to be its offer_id {raw!r}, got {named[:80]!r}")
-    return raw
+    offer_id = _checked(raw)
+    if named is not None and named != offer_id:
+        raise Unreadable("key_mismatch", f"expected the record's key to be its offer_id {offer_id!r}, got {named!r}")
+    return offer_id
 
 
 def _text(data: Mapping[str, Any], name: str, limit: int, repairs: Repairs, *, cut: bool = True) -> str | None:
     raw = data.get(name)
     if raw is None:
         return None
-    if isinstance(raw, int | float) and not isinstance(raw, bool):
-        raw = str(raw)
-        repairs.note(name)
     if not isinstance(raw, str):
         repairs.note(name)
-        return None
-    text = _clean(html.unescape(raw) if "&" in raw and name != "url" else raw)
+        raw = _number_as_text(raw)
+        if raw is None:
+            return None
+    text = _clean(_unescape(raw) if name != "url" else raw)
     if len(text) > limit:
         repairs.note(name)
-        text = text[:limit] if cut else ""
+        text = text[:limit].rstrip() if cut else ""
     return text or None
+
+
+def _number_as_text(raw: Any) -> str | None:
+    """`4006381333931.0` is what table software makes of a code when the column has gaps: the digits are meant."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not -1e300 < raw < 1e300:
+        return None
+    return str(int(raw)) if isinstance(raw, float) and raw.is_integer() and abs(raw) < 2**53 else str(raw)
+
+
+def _unescape(text: str) -> str:
+    try:
+        return html.unescape(text) if "&" in text else text
+    except ValueError:  # a character reference of thousands of digits
+        return text
 
 
 def _clean(text: str) -> str:
@@ -129,7 +160,8 @@ def _price(data: Mapping[str, Any], repairs: Repairs) -> Price | None:
     if raw is None or raw == "":
         return None
     price = read_price(raw, data.get("currency"))
-    if price is None or not isinstance(raw, dict) or type(raw.get("amount")) not in (int, float):
+    clean = isinstance(raw, dict) and type(raw.get("amount")) in (int, float) and price is not None
+    if not clean or (price and price.currency != raw.get("currency")):
         repairs.note("price")
     return price
 
@@ -139,38 +171,35 @@ def _sizes(raw: Any, repairs: Repairs) -> tuple[str, ...]:
         return ()
     if isinstance(raw, str):
         repairs.note("sizes")
-        raw = [part.strip() for part in raw.replace("|", ",").replace(";", ",").split(",")]
+        # `38,5;39` names two sizes: a comma parts them only where nothing else does.
+        raw = raw.replace(";", "|").split("|") if "|" in raw or ";" in raw else raw.split(",")
     if isinstance(raw, dict):
         repairs.note("sizes")
         raw = list(raw)
     if not isinstance(raw, list):
         repairs.note("sizes")
         return ()
-    plain = [_clean(str(s)) for s in raw if isinstance(s, str | int | float) and not isinstance(s, bool)]
-    sizes = tuple(dict.fromkeys(s[:64] for s in plain if s))[: form.MAX_SIZES]
-    if len(sizes) != len(raw):
+    texts = [s if isinstance(s, str) else _number_as_text(s) for s in raw]
+    plain = [_clean(text)[: form.MAX_SIZE].rstrip() for text in texts if text is not None]
+    sizes = tuple(dict.fromkeys(s for s in plain if s))[: form.MAX_SIZES]
+    if list(sizes) != [_clean(s) if isinstance(s, str) else None for s in raw]:
         repairs.note("sizes")
     return sizes
 
 
 def _n_sizes(raw: Any, sizes: tuple[str, ...], repairs: Repairs) -> int | None:
-    if sizes:
-        return len(sizes)
     if raw is None:
-        return None
-    count = raw
+        return len(sizes) or None
+    count: float | None = raw if isinstance(raw, int | float) and not isinstance(raw, bool) else None
     if isinstance(raw, str) and raw.strip().isdecimal() and len(raw) <= 9:
         count = int(raw)
+    if count is not None and not (0 <= count <= form.MAX_N_SIZES and count == int(count)):
+        count = None
+    if sizes:
+        count = len(sizes)
+    if count is None or count != raw:
         repairs.note("n_sizes")
-    if (
-        isinstance(count, bool)
-        or not isinstance(count, int | float)
-        or not math.isfinite(count)
-        or not 0 <= count <= 1e6
-    ):
-        repairs.note("n_sizes")
-        return None
-    return int(count)
+    return None if count is None else int(count)
 
 
 def _image_urls(data: Mapping[str, Any], repairs: Repairs) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
 
 class Bundle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything a matcher needs to decide. `match_rate` is the share of offers with a match that the thresholds hold for.
+    """Everything a matcher needs to decide. `match_rate`: the share of offers with a match that thresholds hold for.
 
     `trained` is False where nothing was learned and the thresholds promise nothing; `note` says so to people.
     """
@@ -114,7 +114,7 @@ def load_bundle(name: str) -> Bundle:
         if schema != SCHEMA:
             raise BundleUnusable(f"{folder}: expected bundle schema {SCHEMA}, got {schema}: made by another offermatch")
         bundle = msgspec.json.decode(raw, type=Bundle)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleUnusable(f"{folder / FILE}: expected a bundle's JSON: {error}") from None
     if bundle.thresholds.review > bundle.thresholds.accept:
         raise BundleUnusable(f"{folder}: expected thresholds.review to be at most thresholds.accept")

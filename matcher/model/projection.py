@@ -8,6 +8,7 @@ from matcher.arrays import F16Array, F32Array, F64Array
 from matcher.events.dead_letter import Failure
 from matcher.events.features import OfferFeatures
 from matcher.model.bundle import Bundle
+from matcher.numbers import NUMERIC_DIM
 
 
 def check_features(features: OfferFeatures, bundle: Bundle) -> Failure | None:
@@ -19,12 +20,13 @@ def check_features(features: OfferFeatures, bundle: Bundle) -> Failure | None:
     for name, vector, dim in (
         ("image", features.image_vector(), facts.image_dim),
         ("text", features.text_vector(), facts.text_dim),
+        ("numeric", features.numeric_vector(), NUMERIC_DIM),
     ):
         if vector is not None and len(vector) != dim:
             message = f"expected {dim} {name} numbers, got {len(vector)}"
             return Failure(stage="matcher", reason="wrong_dimensions", message=message)
     if not norm_parts(features, bundle):
-        message = "expected an image or text vector that is not all zeros"
+        message = "expected an image or text vector that the bundle gives weight to and that is not all zeros"
         return Failure(stage="matcher", reason="bad_features", message=message)
     return None
 
@@ -42,16 +44,18 @@ def norm_parts(features: OfferFeatures, bundle: Bundle) -> bool:
 def project(batch: Sequence[OfferFeatures], bundle: Bundle) -> F32Array:
     """Embeddings `f32[n, bundle.dim]`, L2-normalised, rounded to what fp16 can hold.
 
-    Computed in float64 and then rounded, so that an offer's embedding does not depend on its batch: the same features give
-    the same bits in every process, and state that is read back equals what was searched.
+    Computed row by row in float64 and then rounded, so that an offer's embedding does not depend on its batch: the same
+    features give the same bits in every process, and state that is read back equals what was searched.
     """
     facts, weights = bundle.encoder, bundle.projection
     rows = np.zeros((len(batch), bundle.dim), np.float64)
     for row, features in zip(rows, batch, strict=True):
         _put(row[: facts.image_dim], features.image_vector(), weights.image_weight)
         _put(row[facts.image_dim :], features.text_vector(), weights.text_weight)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.where(norms > 0, norms, 1.0)).astype(np.float16).astype(np.float32)
+        norm = float(np.linalg.norm(row))
+        if norm > 0:
+            np.divide(row, norm, out=row)
+    return rows.astype(np.float16).astype(np.float32)
 
 
 def _put(target: F64Array, vector: F16Array | None, weight: float) -> None:
