@@ -134,7 +134,8 @@ class Loop:
             self._next[partition] = max(self._next.get(partition, 0), int(message.offset() or 0))
         elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise LogDataLostError(
-                f"{self._topic}/{partition}: the committed offset is no longer in the topic, records were deleted unread. "
+                f"{self._topic}/{partition}: the committed offset is not in the topic any more, records were deleted "
+                f"unread. "
                 f"To go on without them, stop the group and set its offset: kafka-consumer-groups --reset-offsets "
                 f"--to-earliest --topic {self._topic} --execute"
             )

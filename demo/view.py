@@ -56,8 +56,8 @@ def line(offers: int, now: Reading, rate: Rates) -> str:
 
 
 def _lag(now: Reading) -> str:
-    lags = now.by("offermatch_consumer_lag_records", "topic")
-    return ", ".join(f"{topic} {lag:,.0f}" for topic, lag in sorted(lags.items())) or "unknown"
+    lags = now.by("offermatch_consumer_lag_records", "process")
+    return ", ".join(f"{process} {lag:,.0f}" for process, lag in sorted(lags.items())) or "unknown"
 
 
 def _flow(sent: int, now: Reading, rate: Rates) -> RenderableType:

@@ -1,7 +1,6 @@
 """The command line `offermatch`. It only wires: every command calls one function of the packages beside it."""
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,7 +83,8 @@ def broker(
 
     def announce(bootstrap: str) -> None:
         print(
-            f"Kafka is ready at {bootstrap}; Ctrl-C stops it. For other processes:\n  export KAFKA_BOOTSTRAP={bootstrap}"
+            f"Kafka is ready at {bootstrap}; Ctrl-C stops it. "
+            f"For other processes:\n  export KAFKA_BOOTSTRAP={bootstrap}"
         )
         if json:
             _print_json({"bootstrap": bootstrap, "nodes": nodes, "data": str(data)})
@@ -146,6 +146,110 @@ def bundle_show(
     print(msgspec.json.format(msgspec.json.encode(load_bundle(name)), indent=2).decode())
 
 
+@app.command()
+def demo(
+    offers: Annotated[int, typer.Option(min=2, help="How many offers.")] = 1000,
+    sellers: Annotated[int, typer.Option(min=2, help="How many sellers.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same marketplace.")] = 1,
+    rate: Annotated[float, typer.Option(min=0, help="Offers a second at most; 0: as fast as they are decided.")] = 0,
+    undecided: Annotated[int, typer.Option(min=0, help="Offers under way at most; 0: any number.")] = 128,
+    folder: Annotated[Path, typer.Option(help="Emptied, then holds Kafka's data, state, logs.")] = Path(
+        "offermatch-data/demo"
+    ),
+    json: Json = False,
+) -> None:
+    """Run everything on this machine, fed by a simulated marketplace, and show it working."""
+    from rich.console import Console
+
+    from consumers.render import report_view
+    from demo.run import DemoFailedError, Options, run_demo
+
+    console = Console()
+    options = Options(offers=offers, sellers=sellers, seed=seed, rate=rate, undecided=undecided, folder=folder)
+    report = run_demo(options, console, _kafka_jars)
+    console.print(report_view(report))
+    if json:
+        _print_json(report)
+    if report.decided + report.dead_letters < offers:
+        raise DemoFailedError(f"only {report.decided + report.dead_letters} of {offers} offers have a decision")
+
+
+@app.command()
+def replay(
+    table: Annotated[Path, typer.Argument(help="Offer table (.csv, .jsonl, .parquet), or a folder that holds one.")],
+    config: Config = None,
+    rate: Annotated[float | None, typer.Option(help="Offers a second at most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows at most.")] = None,
+    json: Json = False,
+) -> None:
+    """Send an offer table to the topic offers. A malformed row is reported with its line and stops nothing."""
+    from matcher.settings import load_settings
+    from offermatch.feeding import replay_table
+
+    summary = replay_table(table, load_settings(config), rate=rate, limit=limit)
+    if json:
+        _print_json(summary)
+    if summary.refused:
+        sys.exit(1)
+
+
+@app.command()
+def simulate(
+    offers: Annotated[int, typer.Option(min=1, help="How many offers.")] = 1000,
+    sellers: Annotated[int, typer.Option(min=1, help="How many sellers.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same marketplace.")] = 1,
+    truth: Annotated[Path, typer.Option(help="File for the true product of every offer.")] = Path("truth.csv"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for the photos; part of their URLs.")] = 8765,
+    rate: Annotated[float | None, typer.Option(help="Offers a second at most.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Send a simulated marketplace to the topic offers, and serve its photos until all offers are encoded."""
+    from matcher.settings import load_settings
+    from offermatch.feeding import Simulation, simulate_market
+
+    simulation = Simulation(offers=offers, sellers=sellers, seed=seed, port=port, truth=truth, rate=rate)
+    sent = simulate_market(simulation, load_settings(config))
+    if json:
+        _print_json({"offers": sent, "truth": str(truth)})
+
+
+@app.command()
+def report(
+    truth: Annotated[Path, typer.Option(help="Offer table with offer_id and product_id.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Compare the decisions on the topics with known product ids."""
+    from rich.console import Console
+
+    from consumers.render import report_view
+    from consumers.report import collect
+    from consumers.truth import read_truth
+    from matcher.settings import load_settings
+
+    found = collect(settings=load_settings(config), truth=read_truth(truth))
+    Console().print(report_view(found))
+    if json:
+        _print_json(found)
+
+
+@index_app.command("verify")
+def index_verify(config: Config = None, json: Json = False) -> None:
+    """Check that state and index of a stopped matcher agree, partition by partition."""
+    from consumers.matching.inspection import verify_partitions
+    from matcher.settings import load_settings
+
+    result = verify_partitions(load_settings(config))
+    for problem in result.problems:
+        print(problem)
+    print(f"{result.offers} offers, {result.indexed} indexed: {'ok' if result.ok else 'NOT ok'}")
+    if json:
+        _print_json(result)
+    if not result.ok:
+        sys.exit(1)
+
+
 def _print_json(value: Any) -> None:
     print(msgspec.json.encode(value).decode(), flush=True)
 
@@ -168,14 +272,27 @@ def _kafka_jars() -> Any:
 
 def _expected_errors() -> tuple[type[BaseException], ...]:
     """What can go wrong without being a bug: these errors' messages say what was expected and what to do."""
+    from confluent_kafka import KafkaException
+
+    from broker.jars import JarError
+    from broker.lock import FolderInUse
+    from broker.node import BrokerDied
+    from consumers.loop import LogDataLostError
+    from consumers.matching.follower import LogShorterThanStateError
+    from demo.children import ChildFailedError
+    from demo.run import DemoFailedError
+    from index_store.errors import StateError
     from matcher.encoders import EncoderUnavailable
+    from matcher.events import Unreadable
     from matcher.model import BundleUnusable
     from matcher.settings import SettingsError
+    from producers.plain import NotDeliveredError
+    from producers.tables import TableUnusable
+    from producers.topics import TopicsUnusable
+    from producers.transaction import FencedError
 
-    errors: list[type[BaseException]] = [EncoderUnavailable, BundleUnusable, SettingsError, OSError, TimeoutError]
-    with suppress(ImportError):
-        from index_store.errors import StateError
-        from producers.topics import TopicsUnusable
-
-        errors += [StateError, TopicsUnusable]
-    return tuple(errors)
+    return (
+        BrokerDied, BundleUnusable, ChildFailedError, DemoFailedError, EncoderUnavailable, FencedError, FolderInUse,
+        JarError, KafkaException, LogDataLostError, LogShorterThanStateError, NotDeliveredError, OSError, SettingsError,
+        StateError, TableUnusable, TimeoutError, TopicsUnusable, Unreadable,
+    )  # fmt: skip

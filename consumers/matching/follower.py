@@ -1,4 +1,4 @@
-"""Following: reading what was decided and applying it, never deciding it again. Restart and rebuild are this one path."""
+"""Following: what was decided is read and applied, never decided again. Restart and rebuild are this one path."""
 
 import logging
 from collections.abc import Sequence
@@ -76,8 +76,8 @@ class Follower:
 
     def _too_far(self, topic: str, start: int, end: int) -> None:
         raise LogShorterThanStateError(
-            f"the state has applied {topic}/{self._partition} up to {start}, but that log ends at {end}: it lost records, or "
-            f"this is another cluster. If the log is right, delete the state folder: it is rebuilt from the topics"
+            f"the state has applied {topic}/{self._partition} up to {start}, but that log ends at {end}: it lost records, "
+            f"or this is another cluster. If the log is right, delete the state folder: it is rebuilt from the topics"
         )
 
     def step(self, seconds: float) -> bool:
@@ -143,7 +143,7 @@ class Follower:
 
 
 def _published(record: Record) -> Sequence[Published]:
-    """The decision in a record of `matches`. One that cannot be read was written by a newer offermatch: stop, not skip."""
+    """The decision in a record of `matches`. One that cannot be read is from a newer offermatch: stop, do not skip."""
     seen = read_envelope(record)
     offer_id = (record.key or b"").decode()
     time_ms = seen.time_ms or record.timestamp_ms

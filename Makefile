@@ -1,0 +1,49 @@
+# Every target sets up what it needs: a virtual environment in .venv, from constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXTRAS := kafka,dev
+SOURCES := matcher index_store consumers producers broker demo offermatch tests conftest.py
+
+.PHONY: help setup demo test check lint format schemas constraints clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## create .venv with everything
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "offermatch needs Python 3.11 or later; $(PYTHON) is `$(PYTHON) --version`. Try: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $(READY)
+
+demo: $(READY)  ## run everything on a Kafka of its own and show it working
+	$(BIN)/offermatch demo
+
+test: $(READY) lint  ## run all tests
+	$(BIN)/python -m pytest
+
+check: $(READY) lint  ## the quick part: format, lint, types, layering, unit tests
+	$(BIN)/python -m pytest -q -m "not kafka and not slow"
+
+lint: $(READY)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY)  ## put the code into shape
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+schemas: $(READY)  ## write docs/schemas anew from the Structs
+	$(BIN)/python -m matcher.events.schema
+
+constraints: $(READY)  ## pin what is installed now
+	$(BIN)/python -m pip freeze --exclude-editable --exclude offermatch > constraints.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build

@@ -1,0 +1,3 @@
+"""Makes the shared fixtures known to pytest from every folder."""
+
+pytest_plugins = ["tests.kafka"]
