@@ -1,0 +1,85 @@
+"""The tables of a state file and the steps that lead an older file to them.
+
+A file carries `APPLICATION_ID`, which tells it from other programs' databases, and in `user_version` the
+number of steps that were applied to it. Steps are only ever appended.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+APPLICATION_ID: Final = 0x4F464D53
+"""`PRAGMA application_id` of a state file: the letters OFMS."""
+
+Migration = tuple[str, ...]
+
+_FIRST: Final[Migration] = (
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    # Small rows: the ledger is asked for every offer that comes in. What is big lives beside it.
+    """CREATE TABLE offers (
+        key INTEGER PRIMARY KEY,
+        offer_id TEXT NOT NULL UNIQUE,
+        version_partition INTEGER NOT NULL,
+        version_offset INTEGER NOT NULL,
+        product_id TEXT,
+        outcome TEXT NOT NULL,
+        updated_at INTEGER NOT NULL
+    )""",
+    "CREATE TABLE contents (key INTEGER PRIMARY KEY, seller_id TEXT, payload BLOB NOT NULL)",
+    # Apart from the payloads, so that loading an index reads vectors only. A row here is a live offer.
+    "CREATE TABLE vectors (key INTEGER PRIMARY KEY, seller_code INTEGER NOT NULL, vector BLOB NOT NULL)",
+    "CREATE TABLE sellers (code INTEGER PRIMARY KEY, seller_id TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE products (
+        product_id TEXT PRIMARY KEY,
+        founded_partition INTEGER NOT NULL,
+        founded_offset INTEGER NOT NULL,
+        members INTEGER NOT NULL CHECK (members >= 0)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE pending (
+        offer_id TEXT NOT NULL,
+        version_partition INTEGER NOT NULL,
+        version_offset INTEGER NOT NULL,
+        seller_id TEXT,
+        payload BLOB NOT NULL,
+        vector BLOB NOT NULL,
+        PRIMARY KEY (offer_id, version_partition, version_offset)
+    )""",
+    """CREATE TABLE positions (
+        topic TEXT NOT NULL,
+        partition INTEGER NOT NULL,
+        next_offset INTEGER NOT NULL,
+        PRIMARY KEY (topic, partition)
+    ) WITHOUT ROWID""",
+    # Counting rows would read every page of the file; metrics ask often.
+    """CREATE TABLE totals (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        next_key INTEGER NOT NULL,
+        offers INTEGER NOT NULL,
+        live INTEGER NOT NULL,
+        gone INTEGER NOT NULL,
+        products INTEGER NOT NULL,
+        pending INTEGER NOT NULL
+    )""",
+    "INSERT INTO totals VALUES (1, 1, 0, 0, 0, 0, 0)",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST,)
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Apply the steps that the file lacks, each in a transaction of its own together with its number."""
+    (applied,) = connection.execute("PRAGMA user_version").fetchone()
+    for number, statements in enumerate(migrations[applied:], start=applied + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise

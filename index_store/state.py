@@ -1,0 +1,247 @@
+"""The state of a matcher: one SQLite file per group and partition, a fold over `offer-features` and `matches`.
+
+It holds nothing that the logs do not, so it can always be deleted and rebuilt; it is there to make a start
+quick. One process owns it; within that process its methods may be called from several threads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from index_store import tables
+from index_store.audit import audit
+from index_store.batch import fold_batch
+from index_store.errors import PositionMovedBack, StateUnusable, how_to_delete, sqlite_faults
+from index_store.lock import FileLock
+from index_store.opening import open_state_file
+from index_store.rows import Applied, Changes, Counts, Identity, LedgerRow, StoredOffer, Version
+from index_store.store import NO_SELLER, Keys, SellerCodes, Vectors, check_dim
+
+
+class State:
+    """An open state. Every method may raise `StateUnusable` (damaged) and `StateDiskFault` (disk full, …)."""
+
+    def __init__(self, path: Path, identity: Identity) -> None:
+        """Open the state at `path`, or create it there (with its folder).
+
+        Raises `StateLocked`, `StateForeign`, `StateTooNew`, `StateMismatch`, `StateUnusable`,
+        `StateDiskFault`; `ValueError` for a dimension below 1.
+        """
+        check_dim(identity.dim)
+        self._path = path
+        self._identity = identity
+        self._mutex = threading.RLock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(path)
+        try:
+            self._connection = open_state_file(path, identity)
+        except BaseException:
+            self._lock.release()
+            raise
+        try:
+            with sqlite_faults(path):
+                rows = self._connection.execute("SELECT seller_id, code FROM sellers").fetchall()
+            self._seller_codes: dict[str, int] = dict(rows)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file and let other processes have it. Closing twice is allowed."""
+        with self._mutex:
+            self._connection.close()
+            self._lock.release()
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def identity(self) -> Identity:
+        """What this state is built for."""
+        return self._identity
+
+    def apply(self, changes: Changes) -> Applied:
+        """Apply a stretch of the logs in one transaction: all of it, or on any error nothing.
+
+        Raises `PositionMovedBack`, `VersionsNotComparable`; `ValueError` for a vector that is not f32[dim],
+        not finite or not rounded to fp16, and for a topic that is not one of the identity's.
+        """
+        self._check(changes)
+        ids = dict.fromkeys([row.offer_id for row in changes.decisions] + [row.offer_id for row in changes.features])
+        with self._mutex:
+            with self._transaction() as connection:
+                self._move_positions(changes.positions)
+                totals = tables.load_totals(connection)
+                offers = tables.load_offers(connection, ids, with_pending=totals.pending > 0)
+                outcome = fold_batch(offers, changes, totals)
+                codes = self._add_sellers(row.seller_id for _, row in outcome.attached)
+                attached = [(key, row, _code(codes, row.seller_id)) for key, row in outcome.attached]
+                tables.write_ledger(connection, outcome.new, outcome.known)
+                tables.write_vectors(connection, attached, outcome.removed)
+                tables.write_pending(connection, outcome.held, outcome.unheld)
+                totals.products += tables.write_products(connection, outcome.founded, outcome.joined)
+                tables.save_totals(connection, totals)
+            self._seller_codes = codes
+        vectors = np.zeros((len(attached), self._identity.dim), dtype=np.float32)
+        for index, (_, row, _) in enumerate(attached):
+            vectors[index] = row.vector
+        return Applied(
+            keys=np.array([key for key, _, _ in attached], dtype=np.int64),
+            vectors=vectors,
+            sellers=np.array([code for _, _, code in attached], dtype=np.int32),
+            removed=np.array(outcome.removed, dtype=np.int64),
+            ignored_decisions=outcome.ignored_decisions,
+            ignored_features=outcome.ignored_features,
+            held_features=len(outcome.held),
+        )
+
+    def ledger(self, offer_ids: Sequence[str]) -> dict[str, LedgerRow]:
+        """The last decisions on these offers; an offer that was never decided is left out."""
+        with self._reading() as connection:
+            return {
+                offer_id: LedgerRow(key, Version(partition, offset), product_id, outcome)
+                for offer_id, key, partition, offset, product_id, outcome in tables.select_in(
+                    connection,
+                    "SELECT offer_id, key, version_partition, version_offset, product_id, outcome"
+                    " FROM offers WHERE offer_id IN {}",
+                    offer_ids,
+                )
+            }
+
+    def by_keys(self, keys: Keys | Sequence[int]) -> dict[int, StoredOffer]:
+        """The offers with these keys; an unknown key is left out."""
+        with self._reading() as connection:
+            return {
+                key: StoredOffer(offer_id, product_id, Version(partition, offset), seller_id, payload)
+                for key, offer_id, product_id, partition, offset, seller_id, payload in tables.select_in(
+                    connection,
+                    "SELECT key, offer_id, product_id, version_partition, version_offset, seller_id, payload"
+                    " FROM offers LEFT JOIN contents USING (key) WHERE key IN {}",
+                    [int(key) for key in keys],
+                )
+            }
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> offset of the first record that is not applied yet."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT topic, partition, next_offset FROM positions").fetchall()
+        return {(topic, partition): next_offset for topic, partition, next_offset in rows}
+
+    def live_vectors(self, chunk: int = 16_384) -> Iterator[tuple[Keys, Vectors, SellerCodes]]:
+        """All that belongs into the index, by rising key: (i64[n], f32[n, dim], i32[n]), n ≤ chunk.
+
+        What is applied between two chunks shows in the later ones only.
+        """
+        after = -1
+        dim = self._identity.dim
+        while True:
+            with self._reading() as connection:
+                rows = connection.execute(
+                    "SELECT key, seller_code, vector FROM vectors WHERE key > ? ORDER BY key LIMIT ?", (after, chunk)
+                ).fetchall()
+            if not rows:
+                return
+            keys, sellers, vectors = zip(*rows, strict=True)
+            after = keys[-1]
+            if any(len(vector) != dim * tables.VECTOR_DTYPE.itemsize for vector in vectors):
+                raise StateUnusable(
+                    f"state {self._path} holds vectors that are not of dimension {dim}: {how_to_delete(self._path)}"
+                )
+            values = np.frombuffer(b"".join(vectors), tables.VECTOR_DTYPE).reshape(-1, dim)
+            yield np.array(keys, np.int64), values.astype(np.float32), np.array(sellers, np.int32)
+
+    def counts(self) -> Counts:
+        """Sizes; quick at any size of the state."""
+        with self._reading() as connection:
+            totals = tables.load_totals(connection)
+        return Counts(totals.offers, totals.live, totals.gone, totals.products, totals.pending)
+
+    def seller_codes(self, ids: Sequence[str | None], *, create: bool = False) -> SellerCodes:
+        """i32[n]: the sellers' codes; NO_SELLER for a missing (None or empty) one. One that is not known
+        gets a code if `create` is set, else NO_SELLER: no stored offer is theirs."""
+        with self._mutex:
+            if create and any(name and name not in self._seller_codes for name in ids):
+                with self._transaction():
+                    codes = self._add_sellers(ids)
+                self._seller_codes = codes
+            return np.array([_code(self._seller_codes, name) for name in ids], dtype=np.int32)
+
+    def audit(self) -> tuple[str, ...]:
+        """What is wrong within the file, in words; empty if nothing is. Reads all of it."""
+        with self._reading() as connection:
+            return audit(connection)
+
+    def _check(self, changes: Changes) -> None:
+        for topic, partition in changes.positions:
+            if topic not in self._identity.topics:
+                raise ValueError(f"topic {topic!r} (partition {partition}) is not of {self._identity.topics}")
+        shape = (self._identity.dim,)
+        for row in changes.features:
+            if not isinstance(row.vector, np.ndarray) or row.vector.dtype != np.float32 or row.vector.shape != shape:
+                raise ValueError(f"the vector of offer {row.offer_id!r} {row.version} must be f32[{shape[0]}]")
+        if changes.features:
+            vectors = np.stack([row.vector for row in changes.features])
+            with np.errstate(over="ignore"):
+                rounded = vectors.astype(np.float16).astype(np.float32)
+            bad = np.flatnonzero(~((vectors == rounded) & np.isfinite(vectors)).all(axis=1))
+            if len(bad):
+                row = changes.features[bad[0]]
+                raise ValueError(
+                    f"the vector of offer {row.offer_id!r} {row.version} must be finite and rounded to fp16: the "
+                    "state keeps fp16, and a restart would search other vectors"
+                )
+
+    def _move_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
+        stored = self.positions()
+        for (topic, partition), next_offset in positions.items():
+            known = stored.get((topic, partition), 0)
+            if next_offset < known:
+                raise PositionMovedBack(
+                    f"state {self._path} is at offset {known} of {topic} [{partition}] and was asked to go back to "
+                    f"{next_offset}: the log lost records, or they were read twice; if the log was really cut, "
+                    f"{how_to_delete(self._path)}"
+                )
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+            ((topic, partition, offset) for (topic, partition), offset in positions.items()),
+        )
+
+    def _add_sellers(self, ids: Iterable[str | None]) -> dict[str, int]:
+        new = [name for name in dict.fromkeys(ids) if name and name not in self._seller_codes]
+        added = {name: code for code, name in enumerate(new, start=len(self._seller_codes))}
+        self._connection.executemany("INSERT INTO sellers (seller_id, code) VALUES (?, ?)", added.items())
+        return {**self._seller_codes, **added} if added else self._seller_codes
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex, sqlite_faults(self._path):
+            yield self._connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex, sqlite_faults(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # After some faults SQLite has rolled back by itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def _code(codes: Mapping[str, int], seller_id: str | None) -> int:
+    return codes.get(seller_id, NO_SELLER) if seller_id else NO_SELLER

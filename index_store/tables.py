@@ -1,0 +1,152 @@
+"""The SQL of a state file: what a batch reads before it is folded, and what it writes afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from index_store.fold import OfferFold
+from index_store.rows import FeatureRow, Version
+
+VECTOR_DTYPE: Final = np.dtype("<f2")
+_IN_LIST: Final = 256  # of one fixed length, so that SQLite parses each such statement once
+
+
+@dataclass(slots=True)
+class Totals:
+    """The row of running counts, and the key that the next new offer gets."""
+
+    next_key: int
+    offers: int
+    live: int
+    gone: int
+    products: int
+    pending: int
+
+
+def select_in(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+    """Rows of `statement`, whose `{}` stands for the list of values; in no particular order."""
+    sql = statement.format("(" + ",".join("?" * _IN_LIST) + ")")
+    for start in range(0, len(values), _IN_LIST):
+        part = list(values[start : start + _IN_LIST])
+        part.extend([None] * (_IN_LIST - len(part)))  # equals nothing
+        yield from connection.execute(sql, part)
+
+
+def pack(vector: npt.NDArray[np.float32]) -> bytes:
+    """A vector as the file holds it."""
+    return vector.astype(VECTOR_DTYPE).tobytes()
+
+
+def unpack(vector: bytes) -> npt.NDArray[np.float32]:
+    """f32[dim] of a stored vector."""
+    return np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32)
+
+
+def load_totals(connection: sqlite3.Connection) -> Totals:
+    """The running counts."""
+    columns = "next_key, offers, live, gone, products, pending"
+    return Totals(*connection.execute(f"SELECT {columns} FROM totals").fetchone())
+
+
+def save_totals(connection: sqlite3.Connection, totals: Totals) -> None:
+    """Replace the running counts."""
+    connection.execute(
+        "UPDATE totals SET next_key = ?, offers = ?, live = ?, gone = ?, products = ?, pending = ?",
+        (totals.next_key, totals.offers, totals.live, totals.gone, totals.products, totals.pending),
+    )
+
+
+def load_offers(connection: sqlite3.Connection, ids: Iterable[str], with_pending: bool) -> dict[str, OfferFold]:
+    """What is known of these offers; of an unknown one, an empty fold."""
+    offers = {offer_id: OfferFold(offer_id) for offer_id in ids}
+    names = list(offers)
+    for offer_id, key, partition, offset, product_id, outcome, updated_at, indexed in select_in(
+        connection,
+        "SELECT offer_id, key, version_partition, version_offset, product_id, outcome, updated_at,"
+        " EXISTS (SELECT 1 FROM vectors WHERE vectors.key = offers.key) FROM offers WHERE offer_id IN {}",
+        names,
+    ):
+        version = Version(partition, offset)
+        offers[offer_id] = OfferFold(offer_id, key, version, product_id, outcome, updated_at, bool(indexed))
+    if with_pending:
+        for offer_id, partition, offset, seller_id, payload, vector in select_in(
+            connection,
+            "SELECT offer_id, version_partition, version_offset, seller_id, payload, vector FROM pending"
+            " WHERE offer_id IN {}",
+            names,
+        ):
+            version = Version(partition, offset)
+            row = FeatureRow(offer_id, version, seller_id, payload, unpack(vector))
+            offers[offer_id].pending[version] = row
+    return offers
+
+
+def write_ledger(connection: sqlite3.Connection, new: Iterable[OfferFold], known: Iterable[OfferFold]) -> None:
+    """Insert and update rows of the ledger; every fold has a key and a version."""
+    connection.executemany(
+        "INSERT INTO offers (version_partition, version_offset, product_id, outcome, updated_at, offer_id, key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((*_ledger(offer), offer.offer_id, offer.key) for offer in new),
+    )
+    connection.executemany(
+        "UPDATE offers SET version_partition = ?, version_offset = ?, product_id = ?, outcome = ?, updated_at = ?"
+        " WHERE key = ?",
+        ((*_ledger(offer), offer.key) for offer in known),
+    )
+
+
+def _ledger(offer: OfferFold) -> tuple[object, ...]:
+    assert offer.version is not None
+    return (*offer.version, offer.product_id, offer.outcome, offer.updated_at)
+
+
+def write_vectors(
+    connection: sqlite3.Connection, upserted: Sequence[tuple[int, FeatureRow, int]], removed: Sequence[int]
+) -> None:
+    """Replace contents and vectors of (key, features, seller code), and drop those of the keys removed."""
+    for table in ("contents", "vectors"):
+        connection.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in removed))
+    connection.executemany(
+        "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)",
+        ((key, row.seller_id, row.payload) for key, row, _ in upserted),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+        ((key, code, pack(row.vector)) for key, row, code in upserted),
+    )
+
+
+def write_pending(
+    connection: sqlite3.Connection, added: Iterable[FeatureRow], dropped: Iterable[tuple[str, Version]]
+) -> None:
+    """Hold feature records, and drop those of (offer, version)."""
+    connection.executemany(
+        "DELETE FROM pending WHERE offer_id = ? AND version_partition = ? AND version_offset = ?",
+        ((offer_id, *version) for offer_id, version in dropped),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?)",
+        ((row.offer_id, *row.version, row.seller_id, row.payload, pack(row.vector)) for row in added),
+    )
+
+
+def write_products(connection: sqlite3.Connection, founded: Mapping[str, Version], joined: Mapping[str, int]) -> int:
+    """Add `joined` members (negative: they left) to products, which keep the version they were first
+    `founded` with. Returns the change in the number of products that have members."""
+    names = list({**founded, **joined})
+    before = dict(select_in(connection, "SELECT product_id, members FROM products WHERE product_id IN {}", names))
+    connection.executemany(
+        "INSERT INTO products VALUES (?, ?, ?, ?)",
+        ((name, *founded[name], joined.get(name, 0)) for name in names if name not in before),
+    )
+    connection.executemany(
+        "UPDATE products SET members = members + ? WHERE product_id = ?",
+        ((joined[name], name) for name in names if name in before and joined.get(name, 0)),
+    )
+    return sum((before.get(name, 0) + joined.get(name, 0) > 0) - (before.get(name, 0) > 0) for name in names)
