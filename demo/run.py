@@ -17,11 +17,12 @@ from broker.cluster import KafkaCluster
 from consumers.report import collect
 from consumers.topics import create
 from consumers.truth import read_truth
+from consumers.watching import DecisionWatcher
 from demo.children import Child
+from demo.latest import Latest
 from demo.market import open_market
 from demo.readings import Reading, rates, read_all
 from demo.sellers import Sellers
-from demo.subscriber import Subscriber
 from demo.view import draw, line
 from matcher.clock import SystemClock
 from matcher.evaluation import Report
@@ -75,7 +76,8 @@ def run_demo(options: Options, console: Console, kafka_jars: Callable[[], object
         for child in children:
             child.wait_ready(f"http://127.0.0.1:{ports[child.name]}/readyz", timeout=180)
         write_truth(truth, market)
-        screen = stack.enter_context(Subscriber(settings, _titles(market)))
+        screen = Latest(_titles(market))
+        stack.enter_context(DecisionWatcher(settings, screen.take))
         feed = Sellers(settings, market, rate=options.rate or None, undecided=options.undecided)
         feed.start()
         urls = {name: f"http://127.0.0.1:{port}/metrics" for name, port in ports.items()}
@@ -139,7 +141,7 @@ def _watch(  # noqa: PLR0917 - everything there is to watch
     urls: Mapping[str, str],
     children: list[Child],
     feed: Sellers,
-    screen: Subscriber,
+    screen: Latest,
 ) -> None:
     """Shows the pipeline at work until all is decided. Raises when it stops short of that."""
     history = deque([read_all(urls, clock.monotonic())], maxlen=10)
@@ -159,7 +161,7 @@ def _watch(  # noqa: PLR0917 - everything there is to watch
             if done > progress:
                 progress, last_change = done, now.at
             if live is not None:
-                live.update(draw(options.offers, feed.sent, now, rate, screen.recent()))
+                live.update(draw(options.offers, feed.sent, now, rate, screen.newest_first()))
             elif now.at - last_line >= PLAIN_INTERVAL:
                 console.print(line(options.offers, now, rate), soft_wrap=True, highlight=False)
                 last_line = now.at

@@ -272,8 +272,6 @@ def _kafka_jars() -> Any:
 
 def _expected_errors() -> tuple[type[BaseException], ...]:
     """What can go wrong without being a bug: these errors' messages say what was expected and what to do."""
-    from confluent_kafka import KafkaException
-
     from broker.jars import JarError
     from broker.lock import FolderInUse
     from broker.node import BrokerDied
@@ -289,7 +287,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from producers.plain import NotDeliveredError
     from producers.tables import TableUnusable
     from producers.topics import TopicsUnusable
-    from producers.transaction import FencedError
+    from producers.transaction import FencedError, KafkaException
 
     return (
         BrokerDied, BundleUnusable, ChildFailedError, DemoFailedError, EncoderUnavailable, FencedError, FolderInUse,

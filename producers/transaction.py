@@ -14,6 +14,8 @@ from producers.client import producer_config
 
 log = logging.getLogger(__name__)
 
+__all__ = ["AbortedError", "FencedError", "KafkaException", "OutcomeUnknownError", "Partition", "Transactions"]
+
 Partition = tuple[str, int]
 
 
