@@ -39,8 +39,9 @@ format: $(READY)  ## put the code into shape
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-schemas: $(READY)  ## write docs/schemas anew from the Structs
+schemas: $(READY)  ## write docs/schemas and docs/settings.md anew
 	$(BIN)/python -m matcher.events.schema
+	$(BIN)/python -m matcher.settings_page
 
 constraints: $(READY)  ## pin what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable --exclude offermatch > constraints.txt
