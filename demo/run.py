@@ -33,6 +33,8 @@ from producers.topics import can_produce
 #: Seconds without a single new decision after which the demo gives up.
 STALL = 120.0
 PLAIN_INTERVAL = 5.0
+#: Readings, half a second apart, over which rates and means are taken.
+WINDOW = 40
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -144,7 +146,7 @@ def _watch(  # noqa: PLR0917 - everything there is to watch
     screen: Latest,
 ) -> None:
     """Shows the pipeline at work until all is decided. Raises when it stops short of that."""
-    history = deque([read_all(urls, clock.monotonic())], maxlen=10)
+    history = deque([read_all(urls, clock.monotonic())], maxlen=WINDOW)
     progress, last_change, last_line = 0.0, clock.monotonic(), 0.0
     with Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else _nothing() as live:
         while progress < options.offers:

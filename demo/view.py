@@ -92,9 +92,9 @@ def _stages(rate: Rates) -> RenderableType:
 
 def _recent(recent: Sequence[Recent]) -> RenderableType:
     table = Table(title="Latest", box=None, title_justify="left", title_style="bold", show_header=False)
-    table.add_column(no_wrap=True, max_width=36)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, max_width=36)
+    table.add_column(no_wrap=True, max_width=30)
+    table.add_column(no_wrap=True, min_width=17)
+    table.add_column(no_wrap=True, max_width=30)
     for one in recent:
         name, style = OUTCOMES.get(one.outcome, (one.outcome, ""))
         sure = "" if one.probability is None else f" {one.probability:.2f}"

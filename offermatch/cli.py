@@ -166,12 +166,14 @@ def demo(
 
     console = Console()
     options = Options(offers=offers, sellers=sellers, seed=seed, rate=rate, undecided=undecided, folder=folder)
-    report = run_demo(options, console, _kafka_jars)
-    console.print(report_view(report))
+    found = run_demo(options, console, _kafka_jars)
+    console.print(report_view(found))
     if json:
-        _print_json(report)
-    if report.decided + report.dead_letters < offers:
-        raise DemoFailedError(f"only {report.decided + report.dead_letters} of {offers} offers have a decision")
+        _print_json(found)
+    if found.decided < offers:
+        raise DemoFailedError(
+            f"{found.decided} of {offers} offers were decided, {found.dead_letters} ended as dead letters"
+        )
 
 
 @app.command()

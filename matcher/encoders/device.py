@@ -88,7 +88,8 @@ def _speed_up(slow: Callable[[], object], fast: Callable[[], object]) -> float:
 
     The first round pays for lazy initialisation and counts only if it used up the time for trials.
     """
-    begin, rounds = time.perf_counter(), []
+    begin = time.perf_counter()
+    rounds: list[tuple[float, float]] = []
     while len(rounds) < 4 and (not rounds or time.perf_counter() - begin < TRIAL_SECONDS):
         rounds.append((_seconds(slow), _seconds(fast)))
     counted = rounds[1:] or rounds

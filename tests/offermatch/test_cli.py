@@ -1,0 +1,63 @@
+"""The command line: every command explains itself, and an expected failure is one line and a status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from offermatch.cli import app
+
+COMMANDS = [
+    ["demo"], ["broker"], ["encoder"], ["matcher"], ["replay"], ["simulate"], ["report"], ["topics", "create"],
+    ["bundle", "untrained"], ["bundle", "show"], ["index", "verify"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def offermatch(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "offermatch", *arguments],
+        env={"PATH": "/usr/bin:/bin", **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_setting_out_of_range_is_one_line_that_names_the_variable() -> None:
+    done = offermatch("matcher", OFFERMATCH_MATCHER_BATCH_SIZE="0")
+    assert done.returncode == 1
+    assert done.stderr == "offermatch: OFFERMATCH_MATCHER_BATCH_SIZE: expected `int` >= 1, got 0\n"
+
+
+def test_a_missing_table_is_one_line_that_names_it(tmp_path: Path) -> None:
+    done = offermatch("replay", str(tmp_path / "none.csv"))
+    assert done.returncode == 1
+    assert "none.csv" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_bundle_that_was_edited_is_refused(tmp_path: Path) -> None:
+    shown = offermatch("bundle", "show", "untrained")
+    bundle = json.loads(shown.stdout)
+    assert bundle["trained"] is False
+    bundle["thresholds"]["accept"] = 0.5
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle))
+    done = offermatch("bundle", "show", str(tmp_path))
+    assert done.returncode == 1
+    assert "expected fingerprint" in done.stderr
+
+
+def test_the_shipped_bundle_is_for_the_starter_encoder() -> None:
+    bundle = json.loads(offermatch("bundle", "show", "untrained").stdout)
+    assert bundle["encoder"]["model"] == "starter"
