@@ -12,5 +12,5 @@ def configure_logging(process: str, level: str) -> None:
         format=f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {process}: %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
-    for chatty in ("httpx", "httpcore", "urllib3", "PIL"):
+    for chatty in ("httpx2", "httpcore2", "urllib3", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

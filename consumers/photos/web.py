@@ -10,7 +10,7 @@ import zlib
 from concurrent.futures import CancelledError
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-import httpx
+import httpx2
 
 from consumers.photos.outcome import PhotoError, PhotoLimits
 
@@ -25,13 +25,13 @@ class WebClient:
 
     def __init__(self, limits: PhotoLimits) -> None:
         self._limits = limits
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             headers=_HEADERS,
             follow_redirects=True,
             max_redirects=limits.max_redirects,
             # Each operation may take as long as the whole: the deadline around it is what counts.
-            timeout=httpx.Timeout(limits.timeout, connect=limits.connect_timeout, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=15),
+            timeout=httpx2.Timeout(limits.timeout, connect=limits.connect_timeout, pool=None),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=15),
             # Sellers' servers are not to recognise us from one photo to the next.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
@@ -70,27 +70,27 @@ class WebClient:
 
     async def _get(self, url: str) -> bytes:
         try:
-            address = httpx.URL(url)
+            address = httpx2.URL(url)
             if not address.host or not 0 < (address.port or 80) < 65_536:
                 raise PhotoError("bad_url", "expected a host, and a port that there can be")
             async with asyncio.timeout(self._limits.timeout), self._client.stream("GET", url) as response:
                 self._check_answer(response)
                 body = await self._body(response)
                 return self._unpacked(body, response.headers.get("content-encoding", "").strip().lower())
-        except (TimeoutError, httpx.TimeoutException) as error:
+        except (TimeoutError, httpx2.TimeoutException) as error:
             raise PhotoError("timeout", f"expected the whole photo within {self._limits.timeout} s") from error
-        except httpx.TooManyRedirects as error:
+        except httpx2.TooManyRedirects as error:
             raise PhotoError("too_many_redirects", f"expected at most {self._limits.max_redirects}") from error
-        except httpx.UnsupportedProtocol as error:
+        except httpx2.UnsupportedProtocol as error:
             raise PhotoError("unsupported_scheme", str(error)) from error
-        except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError, ValueError) as error:
+        except (httpx2.InvalidURL, httpx2.LocalProtocolError, UnicodeError, ValueError) as error:
             raise PhotoError("bad_url", str(error)) from error
         except PhotoError:
             raise
         except Exception as error:  # TLS, sockets, protocols; in groups too, where connections were tried at once
             raise PhotoError("network", f"{type(error).__name__}: {error}") from error
 
-    def _check_answer(self, response: httpx.Response) -> None:
+    def _check_answer(self, response: httpx2.Response) -> None:
         status = response.status_code
         if status in (404, 410):
             raise PhotoError("not_found", f"HTTP {status}")
@@ -104,8 +104,8 @@ class WebClient:
         if announced.isdecimal() and len(announced) < 20 and int(announced) > self._limits.max_bytes:
             raise PhotoError("too_large", f"expected at most {self._limits.max_bytes} bytes, {announced} are announced")
 
-    async def _body(self, response: httpx.Response) -> bytes:
-        """As it comes over the wire: httpx would unpack a bomb as fast as it can be sent."""
+    async def _body(self, response: httpx2.Response) -> bytes:
+        """As it comes over the wire: httpx2 would unpack a bomb as fast as it can be sent."""
         parts, length = [], 0
         async for part in response.aiter_raw():
             length += len(part)
