@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from consumers.lag import GroupLag
+from consumers.topics import check
 from demo.market import open_market
 from matcher.clock import SystemClock
 from matcher.settings import Settings
@@ -39,10 +39,11 @@ def replay_table(path: Path, settings: Settings, *, rate: float | None, limit: i
     """Sends the rows of a table. Raises `TableUnusable`, `NotDeliveredError`, `ValueError`."""
     console = Console(stderr=True)
     table = open_table(path)
+    check(settings, {settings.topics.offers})
     with _progress(console) as progress, Publisher(settings.kafka, SystemClock()) as publisher:
         task = progress.add_task(table.name, total=1.0)
         summary = replay_rows(
-            islice(table.offers(), limit),
+            table.offers(),
             publisher,
             lambda at: progress.update(
                 task,
@@ -53,6 +54,7 @@ def replay_table(path: Path, settings: Settings, *, rate: float | None, limit: i
             topic=settings.topics.offers,
             clock=SystemClock(),
             rate=rate,
+            limit=limit,
         )
     for row in summary.malformed_rows:
         console.print(f"line {row.line}: {row.reason}", markup=False)
@@ -63,7 +65,7 @@ def replay_table(path: Path, settings: Settings, *, rate: float | None, limit: i
         f"{summary.malformed:,} malformed rows, {summary.refused:,} refused by Kafka"
     )
     if summary.photo_files:
-        console.print(file_root_hint(path), markup=False)
+        console.print(file_root_hint(table.path), markup=False)
     return summary
 
 
@@ -71,6 +73,7 @@ def simulate_market(simulation: Simulation, settings: Settings) -> int:
     """Sends a marketplace and serves its photos until the encoders have caught up. Returns the number of offers."""
     console = Console(stderr=True)
     clock = SystemClock()
+    check(settings, {settings.topics.offers})
     with open_market(simulation.seed, simulation.offers, simulation.sellers, simulation.port) as market:
         write_truth(simulation.truth, market)
         with _progress(console) as progress, Publisher(settings.kafka, clock) as publisher:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 def b_cubed(pairs: Iterable[tuple[str, str]]) -> tuple[float | None, float | None]:
     """Precision and recall over (assigned product, true product) of each offer; None, None without any.
 
-    Precision: the mean over offers of the share of their assigned product that is truly of their product; recall: of the
-    share of their true product that was assigned with them.
+    Precision: the mean over offers of the share of their assigned product that is truly of their product; recall: of
+    the share of their true product that was assigned with them.
     """
     both = Counter(pairs)
     assigned: Counter[str] = Counter()

@@ -15,9 +15,9 @@ from matcher.evaluation.truth import Truth
 class Report(Struct, frozen=True, kw_only=True):
     """The figures of one run. A share of nothing is None.
 
-    `offers` = `decided` + `dead_letters` + `undecided`, all counted in versions; `decided` = `matched` + `needs_review` +
-    `new_products` + `overwritten`. `overwritten`, `superseded`: decisions that the compacted log no longer holds, so that
-    they are judged neither right nor wrong (see `History`).
+    `offers` = `decided` + `dead_letters` + `undecided`, all counted in versions; `decided` = `matched` +
+    `needs_review` + `new_products` + `overwritten`. `overwritten`, `superseded`: decisions that the compacted log no
+    longer holds, so that they are judged neither right nor wrong (see `History`).
 
     A *query* is a decided version whose true product is known. It *has a match* if an offer of the same product stood
     in the index before it, not its own and, with `excludes_own_seller`, not its own seller's; an offer that a decision

@@ -1,4 +1,4 @@
-"""What happened in a run, as far as the log still tells: the first decision of each version, in the order of the input."""
+"""What happened in a run, as far as the log still tells: first decisions, in the order of the input."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal

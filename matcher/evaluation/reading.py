@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +16,7 @@ from matcher.events.reading import Unreadable, read_offer
 from matcher.events.review import ReviewTask
 from matcher.settings import Topics
 
+T = TypeVar("T")
 Records = Iterable[Record]
 
 
@@ -205,7 +207,7 @@ def _latency(record: Record) -> float | None:
     return None if time_ms is None else max(0, record.timestamp_ms - time_ms) / 1000
 
 
-def _readable[T](record: Record, read: Callable[[bytes], T]) -> T:
+def _readable(record: Record, read: Callable[[bytes], T]) -> T:
     try:
         return read(record.value or b"")
     except (Unreadable, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

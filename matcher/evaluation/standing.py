@@ -14,8 +14,8 @@ class _Place(Struct, frozen=True):
 class Standing:
     """Offers enter and leave in the order of the input; asking and changing take the same time however many there are.
 
-    Offers of different partitions never see each other. With `exclude_own_seller`, offers of one seller do not either; a
-    missing seller equals no one.
+    Offers of different partitions never see each other. With `exclude_own_seller`, offers of one seller do not either;
+    a missing seller equals no one.
     """
 
     def __init__(self, *, exclude_own_seller: bool) -> None:
