@@ -16,7 +16,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 #: The timed stages: name → (what is timed, buckets in seconds).
 STAGES = {
     "photo_load": ("one photo: fetch, decode, preprocess", _TENTHS),
-    "encode_images": ("the photos of one micro-batch on the device", _TENTHS),
+    "encode_images": ("some photos of one micro-batch on the device", _TENTHS),
     "encode_texts": ("the texts of one micro-batch on the device", _TENTHS),
     "decode": ("one batch of records decoded and checked", _MILLISECONDS),
     "project": ("one batch of features projected", _MILLISECONDS),
