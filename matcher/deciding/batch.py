@@ -141,7 +141,7 @@ class _Batch:
         return decided
 
     def _hide(self, offer_id: str) -> None:
-        """What was known of the offer, from before or from this batch, is no candidate from now on."""
+        """What was known of the offer, from before or from this batch, is no candidate any more, not even its own."""
         earlier = self._row_of.get(offer_id)
         if earlier is not None:
             self._live[earlier] = False
@@ -152,7 +152,7 @@ class _Batch:
         self._live[row] = True
 
     def _decide(self, arrival: Arrival, offer: Offer, row: int) -> Decided:
-        best = self._candidates(arrival.offer_id, row)
+        best = self._candidates(row)
         candidates = [_candidate(known, score, self._bundle) for known, score in best]
         conflict = bool(best) and codes_conflict(offer, best[0][0].offer)
         choice = choose(candidates, self._bundle.thresholds, conflict=conflict)
@@ -176,9 +176,9 @@ class _Batch:
         )
         return Decided(arrival=arrival, vector=self._vectors[row], decision=decision, shown=shown)
 
-    def _candidates(self, offer_id: str, row: int) -> list[tuple[Known, float]]:
+    def _candidates(self, row: int) -> list[tuple[Known, float]]:
         """The nearest offers that this one may see, best first; of equal scores the older version."""
-        before = [k for k in self._found[row] if k.offer_id != offer_id and k.offer_id not in self._row_of]
+        before = [k for k in self._found[row] if k.offer_id not in self._row_of]
         scored = list(zip(before, exact_scores(self._wide[row], before), strict=True))
         scored += [(self._known(other), float(self._twins[row, other])) for other in self._nearest_twins(row)]
         scored.sort(key=lambda pair: (-pair[1], pair[0].version))

@@ -33,6 +33,9 @@ TOPICS: dict[str, type[Struct]] = {
 def schema_of(topic: str) -> dict[str, Any]:
     """The schema of one topic's value, titles and descriptions taken from the Structs and their docstrings."""
     (reference,), components = msgspec.json.schema_components([TOPICS[topic]], ref_template="#/$defs/{name}")
+    for component in components.values():
+        if "description" in component:
+            component["description"] = _flowing(component["description"])
     return {
         "$schema": DIALECT,
         "$id": f"urn:offermatch:{topic}",
@@ -72,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for topic in wrong:
         sys.stderr.write(f"{chosen.folder / topic}.json is not in step: run `python -m matcher.events.schema`\n")
     return 1 if wrong else 0
+
+
+def _flowing(docstring: str) -> str:
+    """The paragraphs of a docstring, each in one line."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in docstring.split("\n\n"))
 
 
 def _read(path: Path) -> str | None:

@@ -1,0 +1,1 @@
+"""Tests of `matcher`: events, decisions, the model bundle, settings; no broker needed."""
