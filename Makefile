@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := kafka,dev
-SOURCES := matcher index_store consumers producers broker demo offermatch tests conftest.py
+SOURCES := matcher index_store consumers producers broker demo benchmarks offermatch tests conftest.py
 
 .PHONY: help setup demo test check lint format schemas constraints clean
 

@@ -75,7 +75,12 @@ def to_file_text(properties: Mapping[str, str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    text = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("=", "\\=")
+    """Everything that could mean something to the format is written as \\uXXXX: blanks, separators, comment signs."""
     units = text.encode("utf-16-be")
     codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
-    return "".join(chr(code) if 0x20 <= code < 0x7F else f"\\u{code:04x}" for code in codes)
+    return "".join(
+        chr(code) if 0x20 < code < 0x7F and chr(code) not in _SPECIAL else f"\\u{code:04x}" for code in codes
+    )
+
+
+_SPECIAL = "\\=:#!"

@@ -16,7 +16,9 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="Create the topics, or check them.")
 bundle_app = typer.Typer(no_args_is_help=True, help="Model bundles.")
 index_app = typer.Typer(no_args_is_help=True, help="The matcher's state and index.")
+bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks: ratios measured in one run.")
 app.add_typer(topics_app, name="topics")
+app.add_typer(bench_app, name="bench")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(index_app, name="index")
 
@@ -236,6 +238,27 @@ def report(
     Console().print(report_view(found))
     if json:
         _print_json(found)
+
+
+@bench_app.command("encoder")
+def bench_encoder(
+    config: Config = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 5,
+    json: Json = False,
+) -> None:
+    """Photos and texts a second of the encoder in the settings, against the same in fp32."""
+    from rich.console import Console
+
+    from benchmarks.encoder import bench_encoder as measure
+    from benchmarks.results import table
+    from consumers.encoding.process import encoder_spec
+    from matcher.clock import SystemClock
+    from matcher.settings import load_settings
+
+    benchmark = measure(encoder_spec(load_settings(config).encoder), rounds, SystemClock())
+    Console().print(table(benchmark))
+    if json:
+        _print_json(benchmark)
 
 
 @index_app.command("verify")
