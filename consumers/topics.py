@@ -20,7 +20,7 @@ def topic_plan(settings: Settings) -> TopicPlan:
         dead_letters=names.dead_letters,
         offers_partitions=names.offers_partitions,
         universes=names.universes,
-        replication=names.replication,
+        replication=names.replication or None,
     )
 
 

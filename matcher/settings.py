@@ -37,7 +37,11 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Topics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The names of the topics, and how they are created. `prefix` is put before every name."""
+    """The names of the topics, and how they are created.
+
+    `prefix` is put before every name. `universes`: partitions of all topics but `offers` and `dead-letters`.
+    `replication`: copies of each partition, 0: as the cluster does by default.
+    """
 
     prefix: Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9._-]*$")] = ""
     offers: Name = "offers"
@@ -48,7 +52,7 @@ class Topics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dead_letters: Name = "dead-letters"
     offers_partitions: Count = 12
     universes: Count = 1
-    replication: Annotated[int, Meta(ge=1, le=9)] = 1
+    replication: Annotated[int, Meta(ge=0, le=9)] = 0
 
 
 class Photos(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
