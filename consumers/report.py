@@ -2,7 +2,7 @@
 
 from consumers.tail import tail
 from matcher.evaluation import Report, Truth, compare
-from matcher.evaluation.reading import read_history
+from matcher.evaluation.run.reading import read_history
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
 

@@ -23,7 +23,7 @@ def choose(candidates: Sequence[Candidate], thresholds: Thresholds, *, conflict:
     if not candidates or candidates[0].probability < thresholds.review:
         return Choice(outcome="new_product", best=candidates[0] if candidates else None)
     best = candidates[0]
-    if best.probability < thresholds.accept:
+    if thresholds.accept is None or best.probability < thresholds.accept:
         return Choice(outcome="needs_review", best=best, reason="band")
     if conflict:
         return Choice(outcome="needs_review", best=best, reason="conflict")

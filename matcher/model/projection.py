@@ -8,7 +8,13 @@ from matcher.arrays import F16Array, F32Array, F64Array
 from matcher.events.dead_letter import Failure
 from matcher.events.features import OfferFeatures
 from matcher.model.bundle import Bundle
+from matcher.model.inputs import input_rows, lengths
+from matcher.model.kinds import Concatenation, Inputs
 from matcher.numbers import NUMERIC_DIM
+from matcher.training.dataset import Features
+
+#: Rows that are projected at once: what is wide stays small beside the features.
+_STRIP = 2048
 
 
 def check_features(features: OfferFeatures, bundle: Bundle) -> Failure | None:
@@ -32,8 +38,8 @@ def check_features(features: OfferFeatures, bundle: Bundle) -> Failure | None:
 
 
 def norm_parts(features: OfferFeatures, bundle: Bundle) -> bool:
-    """Whether a modality with weight points anywhere at all."""
-    weights = bundle.projection
+    """Whether a modality with weight points anywhere at all. Numbers alone place no offer."""
+    weights = bundle.projection if isinstance(bundle.projection, Concatenation) else bundle.projection.inputs
     image, text = features.image_vector(), features.text_vector()
     return bool(
         (weights.image_weight and image is not None and image.any())
@@ -44,22 +50,64 @@ def norm_parts(features: OfferFeatures, bundle: Bundle) -> bool:
 def project(batch: Sequence[OfferFeatures], bundle: Bundle) -> F32Array:
     """Embeddings `f32[n, bundle.dim]`, L2-normalised, rounded to what fp16 can hold.
 
-    Computed row by row in float64 and then rounded, so that an offer's embedding does not depend on its batch: the same
-    features give the same bits in every process, and state that is read back equals what was searched.
+    An offer's embedding does not depend on its batch: the same features give the same bits in every process, and state
+    that is read back equals what was searched.
     """
-    facts, weights = bundle.encoder, bundle.projection
-    rows = np.zeros((len(batch), bundle.dim), np.float64)
-    for row, features in zip(rows, batch, strict=True):
-        _put(row[: facts.image_dim], features.image_vector(), weights.image_weight)
-        _put(row[facts.image_dim :], features.text_vector(), weights.text_weight)
+    return project_arrays(stack(batch, bundle), bundle)
+
+
+def stack(batch: Sequence[OfferFeatures], bundle: Bundle) -> Features:
+    """The features of events as arrays."""
+    facts, n = bundle.encoder, len(batch)
+    image, text = np.zeros((n, facts.image_dim), np.float16), np.zeros((n, facts.text_dim), np.float16)
+    numbers = np.empty((n, NUMERIC_DIM), np.float32)
+    for row, features in enumerate(batch):
+        for target, vector in ((image, features.image_vector()), (text, features.text_vector())):
+            if vector is not None:
+                target[row] = vector
+        numbers[row] = features.numeric_vector()
+    has_image = np.array([features.image is not None for features in batch], np.bool_)
+    has_text = np.array([features.text is not None for features in batch], np.bool_)
+    return Features(image=image, has_image=has_image, text=text, has_text=has_text, numbers=numbers)
+
+
+def project_arrays(features: Features, bundle: Bundle) -> F32Array:
+    """As `project`, for features that are arrays already: the same bits."""
+    rows = np.empty((len(features), bundle.dim), np.float32)
+    for start in range(0, len(features), _STRIP):
+        strip = features.take(np.arange(start, min(start + _STRIP, len(features))))
+        if isinstance(bundle.projection, Concatenation):
+            wide = _concatenated(strip, bundle.projection)
+        else:
+            wide = _learned(strip, bundle, bundle.projection.inputs)
+        rows[start : start + _STRIP] = wide.astype(np.float16)
+    return rows
+
+
+def _learned(features: Features, bundle: Bundle, inputs: Inputs) -> F64Array:
+    """Normalised in float64. The layers are exact (`matcher.model.network`), the rest goes row by row."""
+    if bundle.network is None:
+        raise ValueError("expected a bundle with its weights, as `load_bundle` reads it")
+    rows = bundle.network.apply(input_rows(features, inputs))
+    norms = lengths(rows)[:, None]
+    return np.divide(rows, norms, out=rows, where=norms > 0)
+
+
+def _concatenated(features: Features, weights: Concatenation) -> F64Array:
+    """Normalised in float64, row by row: BLAS may add up in another order when it gets many."""
+    cut = features.image.shape[1]
+    rows = np.zeros((len(features), cut + features.text.shape[1]), np.float64)
+    for row, image, text in zip(rows, features.image, features.text, strict=True):
+        _put(row[:cut], image, weights.image_weight)
+        _put(row[cut:], text, weights.text_weight)
         norm = float(np.linalg.norm(row))
         if norm > 0:
             np.divide(row, norm, out=row)
-    return rows.astype(np.float16).astype(np.float32)
+    return rows
 
 
-def _put(target: F64Array, vector: F16Array | None, weight: float) -> None:
-    if vector is None or weight == 0:
+def _put(target: F64Array, vector: F16Array, weight: float) -> None:
+    if weight == 0:
         return
     wide = vector.astype(np.float64)
     norm = float(np.linalg.norm(wide))
@@ -68,7 +116,12 @@ def _put(target: F64Array, vector: F16Array | None, weight: float) -> None:
 
 
 def modality_scores(one: F32Array, other: F32Array, bundle: Bundle) -> dict[str, float]:
-    """The cosine within each modality that both embeddings have (f32[dim] each)."""
+    """The cosine within each modality that both embeddings have (f32[dim] each).
+
+    Empty for a learned projection: it mixes the modalities, and raw features are not at hand when offers are compared.
+    """
+    if not isinstance(bundle.projection, Concatenation):
+        return {}
     cut = bundle.encoder.image_dim
     scores = {}
     for name, part in (("image", slice(0, cut)), ("text", slice(cut, None))):

@@ -12,7 +12,7 @@ OFFER_COLUMNS = (
     "image_urls", "url", "gtin", "mpn",
 )  # fmt: skip
 #: Every column that is read: the truth travels beside the event, never in it. All others are passed over.
-READ_COLUMNS = frozenset((*OFFER_COLUMNS, "product_id"))
+READ_COLUMNS = frozenset((*OFFER_COLUMNS, "product_id", "style_id"))
 
 Cells = Mapping[str, Any]
 """The values of one row by column, those of `READ_COLUMNS` only; a missing value has no entry."""

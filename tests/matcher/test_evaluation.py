@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from matcher.evaluation import FirstDecision, History, Report, Truth, Withdrawal, compare
 from matcher.evaluation.clusters import b_cubed
-from matcher.evaluation.history import DeadLetterCount
+from matcher.evaluation.run.history import DeadLetterCount
 
 Event = FirstDecision | Withdrawal
 

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from matcher.evaluation import FirstDecision, History, Withdrawal
-from matcher.evaluation.history import DeadLetterCount
-from matcher.evaluation.reading import read_history
+from matcher.evaluation.run.history import DeadLetterCount
+from matcher.evaluation.run.reading import read_history
 from matcher.events import Candidate, Decision, Offer, Place, Record, ReviewTask, Unreadable, Version
 from matcher.events.dead_letter import Failure, dead_letter
 from matcher.events.envelope import Envelope, Outgoing

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from matcher.evaluation.history import DeadLetterCount, FirstDecision, History, Withdrawal
+from matcher.evaluation.run.history import DeadLetterCount, FirstDecision, History, Withdrawal
 from matcher.events.dead_letter import read_dead_letter
 from matcher.events.decision import Decision, read_decision
 from matcher.events.envelope import Record, Seen

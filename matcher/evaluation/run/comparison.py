@@ -7,9 +7,9 @@ import numpy as np
 from msgspec import Struct
 
 from matcher.evaluation.clusters import b_cubed
-from matcher.evaluation.history import DeadLetterCount, FirstDecision, History, Withdrawal
+from matcher.evaluation.run.history import DeadLetterCount, FirstDecision, History, Withdrawal
+from matcher.evaluation.run.truth import Truth
 from matcher.evaluation.standing import Standing
-from matcher.evaluation.truth import Truth
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,68 @@
+"""Why a match was missed: never among the candidates, lost to blocking, or scored too low."""
+
+from enum import IntEnum
+
+import numpy as np
+from msgspec import Struct
+
+from matcher.arrays import I64Array
+from matcher.evaluation.decisions import Answers
+from matcher.evaluation.figures import accepted
+from matcher.evaluation.visibility import Visibility
+
+
+class Miss(IntEnum):
+    """What became of a query with a match. `OUTRANKED` and `BELOW_THRESHOLD` are both "scored too low"."""
+
+    NONE = 0
+    LOST_TO_BLOCKING = 1
+    NOT_AMONG_CANDIDATES = 2
+    OUTRANKED = 3
+    BELOW_THRESHOLD = 4
+
+
+class Misses(Struct, frozen=True, kw_only=True):
+    """Queries with a match whose match was not accepted. `scored_too_low` = `outranked` (another offer stood first) +
+    `below_threshold` (the right one stood first and was not accepted)."""
+
+    missed: int
+    not_among_candidates: int
+    lost_to_blocking: int
+    scored_too_low: int
+    outranked: int
+    below_threshold: int
+
+
+def misses_by_query(answers: Answers, visible: Visibility, products: I64Array, threshold: float) -> I64Array:
+    """A `Miss` for each query, i64[n]. `products` i64[dataset]; a threshold of -inf accepts whatever stands first."""
+    top = answers.top
+    kinds = np.full(len(top), int(Miss.NONE), np.int64)
+    missed = top.has_match & ~(top.right & accepted(top, threshold))
+    kinds[missed & top.right] = Miss.BELOW_THRESHOLD
+    kinds[missed & ~top.right & (top.place > 0)] = Miss.OUTRANKED
+    for query in np.flatnonzero(missed & (top.place < 0)).tolist():
+        row = int(top.query[query])
+        partners = partners_of(row, visible, products)
+        reachable = visible.passes_blocking(row, partners).any()
+        kinds[query] = Miss.NOT_AMONG_CANDIDATES if reachable else Miss.LOST_TO_BLOCKING
+    return kinds
+
+
+def partners_of(row: int, visible: Visibility, products: I64Array) -> I64Array:
+    """The offers of the same product that the offer in `row` may match, blocking left aside."""
+    rows = np.flatnonzero(products == products[row]) if products[row] >= 0 else np.empty(0, np.int64)
+    return rows[visible.may_match(row, rows)]
+
+
+def count_misses(kinds: I64Array) -> Misses:
+    """The numbers of each kind."""
+    count = np.bincount(kinds, minlength=len(Miss))
+    outranked, below = int(count[Miss.OUTRANKED]), int(count[Miss.BELOW_THRESHOLD])
+    return Misses(
+        missed=int(count[1:].sum()),
+        not_among_candidates=int(count[Miss.NOT_AMONG_CANDIDATES]),
+        lost_to_blocking=int(count[Miss.LOST_TO_BLOCKING]),
+        scored_too_low=outranked + below,
+        outranked=outranked,
+        below_threshold=below,
+    )

@@ -1,0 +1,1 @@
+"""How a run of the matcher went: what its log says against known product ids."""

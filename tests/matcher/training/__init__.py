@@ -1,0 +1,1 @@
+"""Tests of `matcher.training`: loss, batches, splits, projection."""
