@@ -86,7 +86,9 @@ def broker(
     nodes: Annotated[int, typer.Option(min=1, help="Brokers in the cluster, an odd number.")] = 1,
     port: Annotated[
         list[int] | None,
-        typer.Option(help="Client port, once for each node; without it those of the last run, or free ones."),
+        typer.Option(
+            min=1, max=65535, help="Client port, once for each node; without it those of the last run, or free ones."
+        ),
     ] = None,
     heap: Annotated[str, typer.Option(help="Largest Java heap of a node.")] = "512m",
     json: Json = False,
