@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -59,8 +60,12 @@ class Report(Struct, frozen=True, kw_only=True):
     conditions: dict[str, bool]
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True  # one each, so that a client that connects and says nothing holds up no probe
+
+
 class _Quiet(WSGIRequestHandler):
-    timeout = 5.0  # seconds: a client that connects and says nothing must not hold the only thread for ever
+    timeout = 5.0  # seconds for a client to say what it wants
 
     def log_message(self, format: str, *args: Any) -> None:
         """Probes come every second; a log line for each would hide what matters."""
@@ -74,11 +79,11 @@ class StatusServer:
         self._metrics_app = make_wsgi_app(status.metrics.registry)
         self._status = status
         try:
-            self._server: WSGIServer = make_server(host, port, self._answer, handler_class=_Quiet)
+            self._server: WSGIServer = make_server(host, port, self._answer, _Server, _Quiet)
         except OSError as error:
             raise OSError(error.errno, f"cannot serve metrics on {host}:{port}: {error.strerror}") from None
         self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="status", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -76,8 +76,8 @@ class Follower:
 
     def _too_far(self, topic: str, start: int, end: int) -> None:
         raise LogShorterThanStateError(
-            f"the state has applied {topic}/{self._partition} up to {start}, but that log ends at {end}: it lost records, "
-            f"or this is another cluster. If the log is right, delete the state folder: it is rebuilt from the topics"
+            f"the state has applied {topic}/{self._partition} up to {start}, but that log ends at {end}: it lost "
+            f"records, or this is another cluster. If the log is right, delete the state folder: it is rebuilt from it"
         )
 
     def step(self, seconds: float) -> bool:

@@ -55,5 +55,12 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
                 clock=clock,
             )
 
-        loop.run(MatchWorker(open_partition, own.batch_size, status), lambda: bool(stopping), settings.process.drain)
+        worker = MatchWorker(
+            open_partition,
+            batch_size=own.batch_size,
+            patience=settings.kafka.session_timeout,
+            status=status,
+            clock=clock,
+        )
+        loop.run(worker, lambda: bool(stopping), settings.process.drain)
         log.info("stopped")
