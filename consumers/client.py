@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 
 from matcher.events.envelope import Headers, Record
 from matcher.settings import Kafka
@@ -53,3 +53,9 @@ def _headers(message: Message) -> Headers:
 
 def _bytes(raw: str | bytes | None) -> bytes | None:
     return raw.encode() if isinstance(raw, str) else raw
+
+
+def is_passing(error: KafkaError) -> bool:
+    """Whether librdkafka goes on trying by itself: brokers that are away come back."""
+    code = error.code()
+    return code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)

@@ -122,7 +122,7 @@ class Loop:
         assert self._worker is not None
         worker = self._worker
         room = self._balance(worker)
-        messages = self._consumer.consume(max(1, min(room, self._batch)), BUSY_WAIT if worker.busy() else IDLE_WAIT)
+        messages = self._read(min(room, self._batch), BUSY_WAIT if worker.busy() else IDLE_WAIT)
         records = [record_of(message) for message in messages if self._is_record(message)]
         if records:
             self._metrics.consumed.labels(self._topic).inc(len(records))
@@ -131,6 +131,13 @@ class Loop:
             self._rewind(partition, offset)
         self._measure()
         self._status.heartbeat()
+
+    def _read(self, limit: int, wait: float) -> list[Message]:
+        """What is there, up to `limit`; waits only while there is nothing (`consume` alone waits for all of them)."""
+        first = self._consumer.poll(wait)
+        if first is None:
+            return []
+        return [first, *(self._consumer.consume(limit - 1, 0) if limit > 1 else ())]
 
     def _balance(self, worker: Worker) -> int:
         """Pauses partitions without room, resumes the others; returns the room of those that are read."""
@@ -213,3 +220,5 @@ class Loop:
             self._metrics.forget_partition(self._topic, number)
         consumer.incremental_unassign(partitions)
         log.info("%s: %s %s", self._topic, "lost" if lost else "revoked", sorted(numbers))
+        if lost:  # thrown out of the group: neither an owner nor a standby until it is let in again
+            self._status.set("assigned", False)

@@ -17,11 +17,14 @@ class Status:
     """The heartbeat and the open conditions of one process. Written by its loop, read by its HTTP server."""
 
     def __init__(self, metrics: Metrics, clock: Clock, stall: float, conditions: Iterable[str]) -> None:
-        """`stall`: seconds without a heartbeat after which the process counts as dead."""
+        """`stall`: seconds without a heartbeat after which the process counts as dead.
+
+        Before the first one it is starting, for as long as its models take to load.
+        """
         self.metrics = metrics
         self._clock = clock
         self._stall = stall
-        self._beat = clock.monotonic()
+        self._beat: float | None = None
         self._conditions = dict.fromkeys(conditions, False)
         metrics.ready.set(0)
 
@@ -42,21 +45,28 @@ class Status:
 
     @property
     def alive(self) -> bool:
-        return self._clock.monotonic() - self._beat <= self._stall
+        age = self._age()
+        return age is None or age <= self._stall
+
+    def _age(self) -> float | None:
+        return None if self._beat is None else self._clock.monotonic() - self._beat
 
     def report(self) -> "Report":
-        age = self._clock.monotonic() - self._beat
+        age = self._age()
         return Report(
-            alive=self.alive, ready=self.ready, heartbeat_age=round(age, 3), conditions=dict(self._conditions)
+            alive=self.alive,
+            ready=self.ready and self.alive,
+            heartbeat_age=None if age is None else round(age, 3),
+            conditions=dict(self._conditions),
         )
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """The body of `/livez` and `/readyz`. `heartbeat_age` in seconds."""
+    """The body of `/livez` and `/readyz`. `heartbeat_age` in seconds, None while the process starts."""
 
     alive: bool
     ready: bool
-    heartbeat_age: float
+    heartbeat_age: float | None
     conditions: dict[str, bool]
 
 

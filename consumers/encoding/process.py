@@ -28,7 +28,6 @@ def run_encoder(settings: Settings, stopping: Stopping) -> None:
         check(settings, {settings.topics.offers, settings.topics.features, settings.topics.dead_letters})
         encoder = load_encoder(encoder_spec(own))
         encoder.warm_up()
-        status.heartbeat()
         description = encoder.describe()
         log.info("encoder %s (%s) on %s", description.name, description.fingerprint, description.device)
         for reason in description.why:

@@ -77,7 +77,11 @@ class OwnedPartition:
             return None
 
     def _begin_following(self) -> int:
-        start = self._group.committed(self.number) or 0
+        start = self._group.committed(self.number)
+        if start is None:
+            # No offset yet, or Kafka forgot it. Whatever was decided is on `matches`, which is followed to its end, and
+            # is recognised by its version: reading it again publishes nothing.
+            start = self._memory.positions().get((self._topics.features, self.number), 0)
         self._follower = Follower(
             self._settings.kafka,
             self._settings.matcher.group,

@@ -47,12 +47,21 @@ class FakeConsumer:
         assert topics == [TOPIC]
         self.callbacks = callbacks
 
+    def poll(self, timeout: float) -> Any:
+        assert timeout > 0, "the loop would spin"
+        self.asked_for.append(1)
+        return next(iter(self._take(1)), None)
+
     def consume(self, count: int, timeout: float) -> list[Any]:
-        assert timeout > 0
-        self.asked_for.append(count)
-        taken, self.queue = self.queue[:count], self.queue[count:]
-        messages = []
-        for entry in taken:
+        assert timeout == 0, "it would wait until there are as many"
+        self.asked_for[-1] += count
+        return self._take(count)
+
+    def _take(self, count: int) -> list[Any]:
+        """Callbacks come between messages, while the loop waits for them."""
+        messages: list[Any] = []
+        while self.queue and len(messages) < count:
+            entry = self.queue.pop(0)
             if callable(entry):
                 entry()
             else:
@@ -203,8 +212,9 @@ def test_records_go_to_the_worker_and_those_of_partitions_that_went_away_do_not(
 
 def test_it_never_reads_more_than_there_is_room_for(bench: Bench):
     bench.worker.rooms = {0: 3, 1: 7, 2: 0}
-    bench.run([bench.assign(0, 1, 2)], [message(0, 40)])
+    bench.run([bench.assign(0, 1, 2)], [message(0, offset) for offset in range(40, 45)])
     assert bench.consumer.asked_for == [1, 3]
+    assert bench.worker.taken == [(0, 40), (0, 41), (0, 42)]
 
 
 def test_a_partition_without_room_is_paused_and_read_again_when_it_has_some(bench: Bench):
@@ -272,6 +282,17 @@ def test_the_heart_beats_with_every_turn_and_assignment_makes_it_ready(bench: Be
     bench.run(
         [check(lambda: not bench.status.ready), lambda: setattr(bench.clock, "seconds", 2_000.0), bench.assign()],
         [check(lambda: bench.status.ready and bench.status.report().heartbeat_age == 0)],
+    )
+
+
+def test_who_is_thrown_out_is_not_ready_until_the_group_takes_it_back(bench: Bench):
+    bench.run(
+        [bench.assign(0)],
+        [check(lambda: bench.status.ready), lambda: bench.consumer.give("on_revoke", 0)],
+        [check(lambda: bench.status.ready), bench.assign(0)],
+        [lambda: bench.consumer.give("on_lost", 0)],
+        [check(lambda: not bench.status.ready), bench.assign()],
+        [check(lambda: bench.status.ready)],
     )
 
 

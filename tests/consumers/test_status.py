@@ -36,7 +36,16 @@ def served():
         yield one
 
 
+def test_a_process_lives_while_it_starts_however_long_its_models_take(served: Served):
+    served.clock.seconds += 100 * STALL
+    status, body = served.get("/livez")
+    assert status == 200
+    assert msgspec.json.decode(body, type=Report).heartbeat_age is None
+    assert served.get("/readyz")[0] == 503
+
+
 def test_a_process_lives_as_long_as_its_loop_turns(served: Served):
+    served.status.heartbeat()
     assert served.get("/livez")[0] == 200
     served.clock.seconds += STALL
     assert served.get("/livez")[0] == 200
@@ -49,6 +58,7 @@ def test_a_process_lives_as_long_as_its_loop_turns(served: Served):
 
 
 def test_it_is_ready_when_all_conditions_hold_and_while_it_lives(served: Served):
+    served.status.heartbeat()
     assert served.get("/readyz")[0] == 503
     served.status.set("model_warm", True)
     status, body = served.get("/readyz")

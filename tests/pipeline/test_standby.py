@@ -1,4 +1,4 @@
-"""A second matcher takes over, a second encoder shares the work, and one that stood still harms nobody when it wakes."""
+"""A second matcher takes over, a second encoder shares the work; one that stood still harms nobody when it wakes."""
 
 import signal
 
