@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -57,7 +58,7 @@ class Transactions:
             "transactional.id": transactional_id,
             "transaction.timeout.ms": int(kafka.transaction_timeout * 1000),
         }
-        self._config: dict[str, Any] = {**producer_config(kafka, **own), "error_cb": self._on_error}
+        self._config = dict(producer_config(kafka, **own))
         self._producer = Producer(self._config)
         self._renewing = False
 
@@ -85,8 +86,8 @@ class Transactions:
         return True
 
     def wait(self, seconds: float) -> None:
-        """Lets librdkafka work for a while."""
-        self._producer.poll(seconds)
+        """Lets librdkafka work for a while. Raises `FencedError`."""
+        self._serve(self._producer.poll, seconds)
 
     def publish(
         self,
@@ -112,7 +113,7 @@ class Transactions:
                 positions = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
                 if positions:
                     self._retry(self._send_offsets, positions, group, deadline=deadline)
-                self._producer.flush(max(0.0, deadline - self._clock.monotonic()))
+                self._serve(self._producer.flush, max(0.0, deadline - self._clock.monotonic()))
                 if delivered.error is not None:
                     raise KafkaException(delivered.error)
             except (KafkaException, BufferError, TimeoutError) as error:
@@ -124,7 +125,8 @@ class Transactions:
     def close(self, timeout: float = 5.0) -> None:
         """Lets go of what was produced but not committed; `timeout` in seconds."""
         self._producer.purge()
-        self._producer.flush(timeout)
+        with suppress(FencedError):
+            self._serve(self._producer.flush, timeout)
 
     def _produce(self, record: Outgoing, delivered: "_Deliveries", deadline: float) -> None:
         while True:
@@ -141,7 +143,14 @@ class Transactions:
             except BufferError:
                 if self._clock.monotonic() > deadline:
                     raise
-                self._producer.poll(0.1)
+                self._serve(self._producer.poll, 0.1)
+
+    def _serve(self, call: Any, seconds: float) -> None:
+        """A call that serves callbacks raises a fatal error of the producer by the way, in one wrapping or another."""
+        try:
+            call(seconds)
+        except (KafkaException, KafkaError, SystemError) as error:
+            raise FencedError(f"{self.transactional_id}: {error.__cause__ or error}") from error
 
     def _send_offsets(self, positions: Sequence[TopicPartition], group: Any, timeout: float) -> None:
         """Beside, since librdkafka waits for ever when it has seen the group's coordinator go (its issues 5456, 5511).
@@ -189,10 +198,6 @@ class Transactions:
         self._metrics.transactions.labels("aborted").inc()
         kind = NotOwnerError if reason is not None and reason.code() in _NOT_OWNER else AbortedError
         raise kind(f"{self.transactional_id}: {cause}") from cause
-
-    def _on_error(self, error: KafkaError) -> None:
-        """Without this callback, a fatal error is raised as well by calls that have nothing to do with it."""
-        log.debug("%s: %s", self.transactional_id, error)
 
     def _retry(self, call: Any, *args: Any, deadline: float) -> None:
         """Repeats a call of the transaction API while librdkafka says that repeating may help."""

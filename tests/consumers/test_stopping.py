@@ -10,7 +10,18 @@ from consumers.stopping import FORCED, Stopping
 
 WAITING_IN_PYTHON = "while not stopping: time.sleep(0.01)"
 #: A call into C that takes minutes and lets other threads run, but no signal handler of Python's.
-WAITING_IN_C = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 1_000_000_000)"
+WAITING_IN_C = """
+import hashlib, threading
+def hang():
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000_000)
+def announce(main):
+    while sys._current_frames()[main].f_code.co_name != "hang":
+        time.sleep(0.01)
+    time.sleep(0.1)
+    print("hanging", flush=True)
+threading.Thread(target=announce, args=[threading.get_ident()], daemon=True).start()
+hang()
+"""
 
 
 def a_process(then: str) -> subprocess.Popen[str]:
@@ -56,6 +67,7 @@ def test_the_first_signal_asks_and_the_second_ends(first: signal.Signals, second
 def test_a_second_signal_ends_a_process_that_is_not_running_python():
     process = a_process(WAITING_IN_C)
     try:
+        assert process.stdout.readline() == "hanging\n"
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == FORCED

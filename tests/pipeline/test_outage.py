@@ -1,6 +1,7 @@
 """Kafka goes away and comes back: every version is decided once, by the same processes, without a hand from outside."""
 
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,8 @@ from tests.pipeline.photo_host import photo_host
 pytestmark = pytest.mark.kafka
 
 NODE = 1
+#: Seconds; long enough for clients to give up on every broker that they know.
+AWAY = 12.0
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,22 @@ def test_a_broker_that_restarts_in_mid_stream(make_pipeline, cluster: KafkaClust
     cluster.kill(NODE)
     cluster.start_node(NODE, can_produce)
     sent += pipeline.send(*some_offers("b", 100))
+    pipeline.wait_for(sent)
+    assert [encoder.stop(), matcher.stop()] == [0, 0]
+    pipeline.assert_each_ended_once(sent)
+
+
+def test_idle_processes_outlast_a_broker_that_is_away_for_long(make_pipeline, cluster: KafkaCluster):
+    # With librdkafka's default of bootstrapping anew, the next transaction would wait for its offsets for ever.
+    pipeline: Pipeline = make_pipeline(cluster.bootstrap)
+    encoder, matcher = pipeline.encoder(), pipeline.matcher()
+    sent = pipeline.send(*some_offers("before", 5))
+    pipeline.wait_for(sent)
+    cluster.stop_node(NODE)
+    back = time.monotonic() + AWAY
+    wait_until(lambda: time.monotonic() > back, "a while without a broker")
+    cluster.start_node(NODE, can_produce)
+    sent += pipeline.send(*some_offers("after", 5))
     pipeline.wait_for(sent)
     assert [encoder.stop(), matcher.stop()] == [0, 0]
     pipeline.assert_each_ended_once(sent)
