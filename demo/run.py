@@ -14,13 +14,11 @@ from rich.live import Live
 
 from broker.cluster import KafkaCluster
 from consumers.report import collect
-from consumers.topics import create
 from consumers.truth import read_truth
 from consumers.watching import DecisionWatcher
 from demo.children import Child
 from demo.folder import own_folder
 from demo.latest import Latest
-from demo.market import open_market
 from demo.readings import Reading, rates, read_all
 from demo.sellers import Sellers
 from demo.view import draw, line
@@ -28,6 +26,8 @@ from matcher.clock import SystemClock
 from matcher.evaluation import Report
 from matcher.settings import load_settings
 from producers.marketplace import Marketplace, write_truth
+from producers.marketplace.process import open_market
+from producers.topic_plan import create
 from producers.topics import can_produce
 
 #: Seconds without a single new decision after which the demo gives up.

@@ -119,8 +119,8 @@ def topics_create(
     json: Json = False,
 ) -> None:
     """Create the topics that are missing; those that are there are left as they are, and reported if they are wrong."""
-    from consumers.topics import create
     from matcher.settings import load_settings
+    from producers.topic_plan import create
 
     outcomes = create(load_settings(config), wait)
     for outcome in outcomes:
@@ -203,7 +203,7 @@ def replay(
 ) -> None:
     """Send an offer table to the topic offers. A malformed row is reported with its line and stops nothing."""
     from matcher.settings import load_settings
-    from offermatch.feeding import replay_table
+    from producers.replay_table import replay_table
 
     summary = replay_table(table, load_settings(config), rate=rate or None, limit=limit)
     if json:
@@ -224,8 +224,8 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Send a simulated marketplace to the topic offers, and serve its photos until all offers are encoded."""
+    from consumers.simulation import Simulation, simulate_market
     from matcher.settings import load_settings
-    from offermatch.feeding import Simulation, simulate_market
 
     simulation = Simulation(offers=offers, sellers=sellers, seed=seed, port=port, truth=truth, rate=rate or None)
     sent = simulate_market(simulation, load_settings(config))

@@ -9,11 +9,11 @@ from consumers.loop import Loop
 from consumers.photos import PhotoLimits, PhotoLoader
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
-from consumers.topics import check
 from matcher.clock import SystemClock
 from matcher.encoders import EncoderSpec, load_encoder
 from matcher.metrics import Metrics
 from matcher.settings import Encoder, Photos, Settings, SettingsError
+from producers.topic_plan import check
 from producers.transaction import Transactions
 
 log = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ from consumers.matching.partition import OwnedPartition
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
-from consumers.topics import check
 from matcher.clock import SystemClock
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
+from producers.topic_plan import check
 
 log = logging.getLogger(__name__)
 

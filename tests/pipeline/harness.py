@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 from confluent_kafka import KafkaException, Producer
 
-from consumers.topics import create
 from matcher.events.dead_letter import read_dead_letter
 from matcher.events.decision import Decision, read_decision
 from matcher.events.envelope import Headers, Record
 from matcher.events.features import OfferFeatures, read_features
 from matcher.events.place import Place, Version
 from matcher.settings import Encoder, Kafka, Matcher, Photos, Process, Settings, Topics
+from producers.topic_plan import create
 from tests.pipeline.daemons import Daemon
 from tests.pipeline.readers import Reader, everything_on
 

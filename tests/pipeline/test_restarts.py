@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from consumers.topics import create
 from matcher.events.envelope import Record
 from matcher.events.place import Version
+from producers.topic_plan import create
 from tests.pipeline.daemons import wait_until
 from tests.pipeline.harness import Event, Pipeline, deletion, offer, with_prefix
 from tests.pipeline.oracle import content_of, redecide
