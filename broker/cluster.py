@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from broker.errors import ClusterRefused
 from broker.jars import ensure_jars
 from broker.java import find_java
 from broker.lock import FolderLock
@@ -51,9 +52,9 @@ class KafkaCluster:
         jars: Sequence[Path] | None = None,
     ) -> None:
         if nodes < 1 or nodes % 2 == 0:
-            raise ValueError(f"a cluster needs an odd number of nodes for its majorities, not {nodes}")
+            raise ClusterRefused(f"a cluster needs an odd number of nodes for its majorities, not {nodes}")
         if ports is not None and (len(ports) != nodes or len(set(ports)) != nodes):
-            raise ValueError(f"{nodes} node(s) need {nodes} different port(s), got {list(ports)}")
+            raise ClusterRefused(f"{nodes} node(s) need {nodes} different port(s), got {list(ports)}")
         self.data_dir = data_dir.absolute()
         self._count = nodes
         self._given_ports = None if ports is None else tuple(ports)
@@ -174,7 +175,7 @@ class KafkaCluster:
         try:
             return self._nodes[number]
         except KeyError:
-            raise ValueError(f"there is no node {number}; there are {sorted(self._nodes)}") from None
+            raise ClusterRefused(f"there is no node {number}; there are {sorted(self._nodes)}") from None
 
     def _format(self, cluster_id: str, deadline: float) -> None:
         assert self._runtime is not None

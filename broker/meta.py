@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from broker.errors import ClusterRefused
 from broker.ports import HOST, free_ports, is_free
 from broker.properties import NodeAddress
 
@@ -44,7 +45,7 @@ def settle(data_dir: Path, nodes: int, given_ports: Sequence[int] | None) -> Clu
     path = data_dir / _FILE
     last = _read(path)
     if last is not None and len(last.ports) != nodes:
-        raise ValueError(
+        raise ClusterRefused(
             f"{data_dir} holds a cluster of {len(last.ports)} node(s) and cannot be started with {nodes}: "
             "give that number, or another folder"
         )
@@ -71,7 +72,7 @@ def _read(path: Path) -> ClusterMeta | None:
     except FileNotFoundError:
         return None
     except msgspec.MsgspecError as error:
-        raise ValueError(f"{path} is not what this program writes there: {error}") from error
+        raise ClusterRefused(f"{path} is not what this program writes there: {error}") from error
 
 
 def _again(last: Sequence[int], count: int, avoid: Sequence[int]) -> list[int]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from broker.errors import ClusterRefused
 from broker.ports import HOST
 
 DATA_FOLDER = "data"
@@ -37,7 +38,7 @@ def server_properties(own: NodeAddress, nodes: Sequence[NodeAddress], extra: Map
         "log.dirs": DATA_FOLDER,
     }
     if fixed := sorted(identity.keys() & extra.keys()):
-        raise ValueError(f"these Kafka settings are the cluster's own and cannot be given: {', '.join(fixed)}")
+        raise ClusterRefused(f"these Kafka settings are the cluster's own and cannot be given: {', '.join(fixed)}")
     chosen = {
         "default.replication.factor": replicas,
         "min.insync.replicas": in_sync,

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 
-from matcher.events.envelope import Record
+from matcher.events.envelope import Headers, Record
 from matcher.settings import Kafka
 from producers.client import base_config
 
@@ -32,17 +32,30 @@ def consumer_config(kafka: Kafka, group: str, **more: str | int | bool) -> Mappi
 
 def record_of(message: Message) -> Record:
     """The record in a message that carries no error."""
-    headers = tuple((name, bytes(value) if value is not None else b"") for name, value in message.headers() or ())
     return Record(
         topic=str(message.topic()),
         partition=int(message.partition() or 0),
         offset=int(message.offset() or 0),
         key=_bytes(message.key()),
         value=_bytes(message.value()),
-        headers=headers,
+        headers=_headers(message),
         timestamp_ms=max(0, message.timestamp()[1]),
     )
 
 
+def _headers(message: Message) -> Headers:
+    try:
+        found = message.headers() or ()
+    except UnicodeDecodeError:  # a name that is no UTF-8: the client hands out none of the headers then
+        return ()
+    return tuple((name, bytes(value) if value is not None else b"") for name, value in found)
+
+
 def _bytes(raw: str | bytes | None) -> bytes | None:
     return raw.encode() if isinstance(raw, str) else raw
+
+
+def is_passing(error: KafkaError) -> bool:
+    """Whether librdkafka goes on trying by itself: brokers that are away come back."""
+    code = error.code()
+    return code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)

@@ -14,3 +14,5 @@ def configure_logging(process: str, level: str) -> None:
     )
     for chatty in ("httpx2", "httpcore2", "urllib3", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # At INFO it tells of every build that it tried and did not find.
+    logging.getLogger("faiss.loader").setLevel(logging.ERROR)

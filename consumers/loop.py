@@ -16,12 +16,16 @@ from matcher.clock import Clock
 from matcher.events.envelope import Record
 from matcher.metrics import Metrics
 from matcher.settings import Kafka
+from producers.transaction import NotOwnerError
 
 log = logging.getLogger(__name__)
 
 #: Seconds that the loop waits for records when there is nothing else to do, and when work is under way.
 IDLE_WAIT = 0.1
 BUSY_WAIT = 0.005
+#: Seconds that it waits for an answer without which it cannot go on; longer than Kafka takes to end the transaction of
+#: a predecessor, until which it does not say how far that one came.
+ANSWER_WAIT = 30.0
 
 
 class LogDataLostError(RuntimeError):
@@ -74,13 +78,26 @@ class Loop:
         self._worker: Worker | None = None
 
     def group_metadata(self) -> Any:
-        return self._consumer.consumer_group_metadata()
+        """What commits offsets in the name of this member. Raises `NotOwnerError` once it is none."""
+        metadata = self._consumer.consumer_group_metadata()
+        # Kafka takes offsets that name no member from anyone, so they must not go out in that state.
+        if not self._consumer.memberid():
+            raise NotOwnerError("this process is no member of its group just now")
+        return metadata
 
     def committed(self, partition: int) -> int | None:
-        """The group's committed offset, or None when it has none yet. Raises `KafkaException`."""
-        (position,) = self._consumer.committed([TopicPartition(self._topic, partition)], timeout=30)
-        if position.error is not None:
-            raise KafkaException(position.error)
+        """The group's committed offset, or None when it has none yet.
+
+        Raises `TimeoutError` when Kafka does not say in time, `KafkaException` when it refuses.
+        """
+        try:
+            (position,) = self._consumer.committed([TopicPartition(self._topic, partition)], timeout=ANSWER_WAIT)
+            if position.error is not None:
+                raise KafkaException(position.error)
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._WAIT_COORD):
+                raise TimeoutError(f"no answer from Kafka in time (offset of {self._topic}/{partition})") from error
+            raise
         return position.offset if position.offset >= 0 else None
 
     def run(self, worker: Worker, stopping: Callable[[], bool], drain: float) -> None:
@@ -92,17 +109,20 @@ class Loop:
         try:
             while not stopping():
                 self.turn()
+            log.info("%s: stopping; what is in flight has up to %g s", self._topic, drain)
             worker.drain(self._clock.monotonic() + drain)
         finally:
-            worker.close()
-            self._consumer.close()
+            try:
+                worker.close()
+            finally:
+                self._consumer.close()
 
     def turn(self) -> None:
         """One turn: read, hand over, work, look at the lag."""
         assert self._worker is not None
         worker = self._worker
         room = self._balance(worker)
-        messages = self._consumer.consume(max(1, min(room, self._batch)), BUSY_WAIT if worker.busy() else IDLE_WAIT)
+        messages = self._read(min(room, self._batch), BUSY_WAIT if worker.busy() else IDLE_WAIT)
         records = [record_of(message) for message in messages if self._is_record(message)]
         if records:
             self._metrics.consumed.labels(self._topic).inc(len(records))
@@ -111,6 +131,13 @@ class Loop:
             self._rewind(partition, offset)
         self._measure()
         self._status.heartbeat()
+
+    def _read(self, limit: int, wait: float) -> list[Message]:
+        """What is there, up to `limit`; waits only while there is nothing (`consume` alone waits for all of them)."""
+        first = self._consumer.poll(wait)
+        if first is None:
+            return []
+        return [first, *(self._consumer.consume(limit - 1, 0) if limit > 1 else ())]
 
     def _balance(self, worker: Worker) -> int:
         """Pauses partitions without room, resumes the others; returns the room of those that are read."""
@@ -171,6 +198,8 @@ class Loop:
             if offset is not None:
                 self._next[partition.partition] = offset
         consumer.incremental_assign(starts)
+        # A pause outlives the assignment that it was made in.
+        consumer.resume(starts)
         log.info("%s: assigned %s", self._topic, sorted(p.partition for p in partitions))
         self._status.set("assigned", True)
 
@@ -191,3 +220,5 @@ class Loop:
             self._metrics.forget_partition(self._topic, number)
         consumer.incremental_unassign(partitions)
         log.info("%s: %s %s", self._topic, "lost" if lost else "revoked", sorted(numbers))
+        if lost:  # thrown out of the group: neither an owner nor a standby until it is let in again
+            self._status.set("assigned", False)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -16,11 +17,14 @@ class Status:
     """The heartbeat and the open conditions of one process. Written by its loop, read by its HTTP server."""
 
     def __init__(self, metrics: Metrics, clock: Clock, stall: float, conditions: Iterable[str]) -> None:
-        """`stall`: seconds without a heartbeat after which the process counts as dead."""
+        """`stall`: seconds without a heartbeat after which the process counts as dead.
+
+        Before the first one it is starting, for as long as its models take to load.
+        """
         self.metrics = metrics
         self._clock = clock
         self._stall = stall
-        self._beat = clock.monotonic()
+        self._beat: float | None = None
         self._conditions = dict.fromkeys(conditions, False)
         metrics.ready.set(0)
 
@@ -41,26 +45,37 @@ class Status:
 
     @property
     def alive(self) -> bool:
-        return self._clock.monotonic() - self._beat <= self._stall
+        age = self._age()
+        return age is None or age <= self._stall
+
+    def _age(self) -> float | None:
+        return None if self._beat is None else self._clock.monotonic() - self._beat
 
     def report(self) -> "Report":
-        age = self._clock.monotonic() - self._beat
+        age = self._age()
         return Report(
-            alive=self.alive, ready=self.ready, heartbeat_age=round(age, 3), conditions=dict(self._conditions)
+            alive=self.alive,
+            ready=self.ready and self.alive,
+            heartbeat_age=None if age is None else round(age, 3),
+            conditions=dict(self._conditions),
         )
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """The body of `/livez` and `/readyz`. `heartbeat_age` in seconds."""
+    """The body of `/livez` and `/readyz`. `heartbeat_age` in seconds, None while the process starts."""
 
     alive: bool
     ready: bool
-    heartbeat_age: float
+    heartbeat_age: float | None
     conditions: dict[str, bool]
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True  # one each, so that a client that connects and says nothing holds up no probe
+
+
 class _Quiet(WSGIRequestHandler):
-    timeout = 5.0  # seconds: a client that connects and says nothing must not hold the only thread for ever
+    timeout = 5.0  # seconds for a client to say what it wants
 
     def log_message(self, format: str, *args: Any) -> None:
         """Probes come every second; a log line for each would hide what matters."""
@@ -74,11 +89,11 @@ class StatusServer:
         self._metrics_app = make_wsgi_app(status.metrics.registry)
         self._status = status
         try:
-            self._server: WSGIServer = make_server(host, port, self._answer, handler_class=_Quiet)
+            self._server: WSGIServer = make_server(host, port, self._answer, _Server, _Quiet)
         except OSError as error:
             raise OSError(error.errno, f"cannot serve metrics on {host}:{port}: {error.strerror}") from None
         self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="status", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -5,7 +5,7 @@ from contextlib import closing
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from consumers.client import consumer_config, record_of
+from consumers.client import consumer_config, is_passing, record_of
 from matcher.clock import Clock, SystemClock
 from matcher.events.envelope import Record
 from matcher.settings import Kafka
@@ -40,7 +40,7 @@ def tail(kafka: Kafka, topic: str, *, patience: float = 30.0, clock: Clock | Non
             for message in messages:
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    if error.fatal() or not _passing(error):
+                    if error.fatal() or not is_passing(error):
                         raise KafkaException(error)
                     continue
                 partition, offset = int(message.partition() or 0), int(message.offset() or 0)
@@ -68,16 +68,10 @@ def _ends(consumer: Consumer, kafka: Kafka, topic: str, patience: float) -> dict
             if high > low:
                 ends[partition] = high
     except KafkaException as error:
-        if _passing(error.args[0]):
+        if is_passing(error.args[0]):
             raise _gone(kafka, error.args[0].str()) from None
         raise
     return ends
-
-
-def _passing(error: KafkaError) -> bool:
-    """Whether librdkafka goes on trying by itself."""
-    code = error.code()
-    return code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 
 
 def _gone(kafka: Kafka, what: str) -> KafkaUnreachable:

@@ -1,7 +1,6 @@
 """Runs the demo: Kafka, encoder, matcher and sellers on this machine, watched until every offer is decided."""
 
 import os
-import shutil
 import socket
 import time
 from collections import deque
@@ -15,12 +14,11 @@ from rich.live import Live
 
 from broker.cluster import KafkaCluster
 from consumers.report import collect
-from consumers.topics import create
 from consumers.truth import read_truth
 from consumers.watching import DecisionWatcher
 from demo.children import Child
+from demo.folder import own_folder
 from demo.latest import Latest
-from demo.market import open_market
 from demo.readings import Reading, rates, read_all
 from demo.sellers import Sellers
 from demo.view import draw, line
@@ -28,6 +26,8 @@ from matcher.clock import SystemClock
 from matcher.evaluation import Report
 from matcher.settings import load_settings
 from producers.marketplace import Marketplace, write_truth
+from producers.marketplace.process import open_market
+from producers.topic_plan import create
 from producers.topics import can_produce
 
 #: Seconds without a single new decision after which the demo gives up.
@@ -38,7 +38,7 @@ WINDOW = 40
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What to show. `folder` is emptied at the start.
+    """What to show. `folder` belongs to demos alone: it must not hold anything else, and is emptied at the start.
 
     `rate` is offers a second, 0: as fast as they are decided. `undecided`: how many offers may wait for their decision
     before the sellers wait too, 0: any number.
@@ -63,10 +63,9 @@ def run_demo(options: Options, console: Console, kafka_jars: Callable[[], object
     Raises `DemoFailedError`, `ChildFailedError`, and what starting Kafka raises.
     """
     clock = SystemClock()
-    shutil.rmtree(options.folder, ignore_errors=True)
-    options.folder.mkdir(parents=True)
     truth = options.folder / "truth.csv"
     with ExitStack() as stack:
+        stack.enter_context(own_folder(options.folder))
         bootstrap = os.environ.get("KAFKA_BOOTSTRAP") or _own_kafka(stack, options.folder, console, kafka_jars)
         environ = _environ(options.folder, bootstrap)
         settings = load_settings(environ={**os.environ, **environ})

@@ -13,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Matches product offers of many sellers in real time.",
 )
-topics_app = typer.Typer(no_args_is_help=True, help="Create the topics, or check them.")
+topics_app = typer.Typer(no_args_is_help=True, help="The topics on Kafka.")
 bundle_app = typer.Typer(no_args_is_help=True, help="Model bundles.")
 index_app = typer.Typer(no_args_is_help=True, help="The matcher's state and index.")
 bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks: ratios measured in one run.")
@@ -23,18 +23,29 @@ app.add_typer(bundle_app, name="bundle")
 app.add_typer(index_app, name="index")
 
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file with settings; the environment wins over it.")]
+RATE = "Offers a second at most; 0: as fast as Kafka takes them."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
+
+
+#: Whatever these packages define as an exception is meant for people: its message says what was expected.
+OURS = {"matcher", "index_store", "consumers", "producers", "broker", "demo", "benchmarks"}
 
 
 def main() -> None:
     """Runs the command line; an expected failure is one line on standard error and exit status 1."""
     try:
         app()
-    except Exception as error:  # looked at only now: naming the expected ones imports half of the program
-        if not isinstance(error, _expected_errors()):
+    except Exception as error:
+        if not _is_expected(error):
             raise
         print(f"offermatch: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Errors of ours, of the operating system (files, ports, time-outs), and Kafka's."""
+    origin = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError) or origin in OURS or origin in ("cimpl", "confluent_kafka")
 
 
 @app.command()
@@ -72,15 +83,17 @@ def broker(
     data: Annotated[Path, typer.Option(help="Folder for Kafka's data; kept between runs.")] = Path(
         "offermatch-data/kafka"
     ),
-    nodes: Annotated[int, typer.Option(help="Brokers in the cluster, an odd number.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Brokers in the cluster, an odd number.")] = 1,
     port: Annotated[
         list[int] | None,
-        typer.Option(help="Client port, once for each node; without it those of the last run, or free ones."),
+        typer.Option(
+            min=1, max=65535, help="Client port, once for each node; without it those of the last run, or free ones."
+        ),
     ] = None,
     heap: Annotated[str, typer.Option(help="Largest Java heap of a node.")] = "512m",
     json: Json = False,
 ) -> None:
-    """Run a real Apache Kafka on this machine, until interrupted. Needs no Java: `pip install offermatch[kafka]`."""
+    """Run a real Apache Kafka on this machine, until interrupted. Needs no Java, only the extra `kafka`."""
     from broker.cluster import KafkaCluster
     from broker.run import run_foreground
     from producers.topics import can_produce
@@ -106,8 +119,8 @@ def topics_create(
     json: Json = False,
 ) -> None:
     """Create the topics that are missing; those that are there are left as they are, and reported if they are wrong."""
-    from consumers.topics import create
     from matcher.settings import load_settings
+    from producers.topic_plan import create
 
     outcomes = create(load_settings(config), wait)
     for outcome in outcomes:
@@ -157,7 +170,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same marketplace.")] = 1,
     rate: Annotated[float, typer.Option(min=0, help="Offers a second at most; 0: as fast as they are decided.")] = 0,
     undecided: Annotated[int, typer.Option(min=0, help="Offers under way at most; 0: any number.")] = 48,
-    folder: Annotated[Path, typer.Option(help="Emptied, then holds Kafka's data, state, logs.")] = Path(
+    folder: Annotated[Path, typer.Option(help="Kafka's data, state and logs; emptied at the start.")] = Path(
         "offermatch-data/demo"
     ),
     json: Json = False,
@@ -184,15 +197,15 @@ def demo(
 def replay(
     table: Annotated[Path, typer.Argument(help="Offer table (.csv, .jsonl, .parquet), or a folder that holds one.")],
     config: Config = None,
-    rate: Annotated[float | None, typer.Option(help="Offers a second at most.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help=RATE)] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows at most.")] = None,
     json: Json = False,
 ) -> None:
     """Send an offer table to the topic offers. A malformed row is reported with its line and stops nothing."""
     from matcher.settings import load_settings
-    from offermatch.feeding import replay_table
+    from producers.replay_table import replay_table
 
-    summary = replay_table(table, load_settings(config), rate=rate, limit=limit)
+    summary = replay_table(table, load_settings(config), rate=rate or None, limit=limit)
     if json:
         _print_json(summary)
     if summary.refused:
@@ -206,15 +219,15 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same marketplace.")] = 1,
     truth: Annotated[Path, typer.Option(help="File for the true product of every offer.")] = Path("truth.csv"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port for the photos; part of their URLs.")] = 8765,
-    rate: Annotated[float | None, typer.Option(help="Offers a second at most.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help=RATE)] = 0,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Send a simulated marketplace to the topic offers, and serve its photos until all offers are encoded."""
+    from consumers.simulation import Simulation, simulate_market
     from matcher.settings import load_settings
-    from offermatch.feeding import Simulation, simulate_market
 
-    simulation = Simulation(offers=offers, sellers=sellers, seed=seed, port=port, truth=truth, rate=rate)
+    simulation = Simulation(offers=offers, sellers=sellers, seed=seed, port=port, truth=truth, rate=rate or None)
     sent = simulate_market(simulation, load_settings(config))
     if json:
         _print_json({"offers": sent, "truth": str(truth)})
@@ -295,29 +308,3 @@ def _kafka_jars() -> Any:
             progress.update(task, description=f"Apache Kafka: {name}", completed=done, total=total, visible=True)
 
         return ensure_jars(progress=show)
-
-
-def _expected_errors() -> tuple[type[BaseException], ...]:
-    """What can go wrong without being a bug: these errors' messages say what was expected and what to do."""
-    from broker.jars import JarError
-    from broker.lock import FolderInUse
-    from broker.node import BrokerDied
-    from consumers.loop import LogDataLostError
-    from consumers.matching.follower import LogShorterThanStateError
-    from demo.children import ChildFailedError
-    from demo.run import DemoFailedError
-    from index_store.errors import StateError
-    from matcher.encoders import EncoderUnavailable
-    from matcher.events import Unreadable
-    from matcher.model import BundleUnusable
-    from matcher.settings import SettingsError
-    from producers.plain import NotDeliveredError
-    from producers.tables import TableUnusable
-    from producers.topics import TopicsUnusable
-    from producers.transaction import FencedError, KafkaException
-
-    return (
-        BrokerDied, BundleUnusable, ChildFailedError, DemoFailedError, EncoderUnavailable, FencedError, FolderInUse,
-        JarError, KafkaException, LogDataLostError, LogShorterThanStateError, NotDeliveredError, OSError, SettingsError,
-        StateError, TableUnusable, TimeoutError, TopicsUnusable, Unreadable,
-    )  # fmt: skip

@@ -7,17 +7,18 @@ import msgspec
 from matcher.clock import Clock
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Refused, Step
-from matcher.events.dead_letter import dead_letter
 from matcher.events.envelope import GONE, REVIEW_REQUESTED, Envelope, Outgoing
-from matcher.events.offer import Offer
+from matcher.events.offer import MAX_URL, Offer
 from matcher.events.review import ReviewCandidate, ReviewTask
 from matcher.settings import Topics
+from producers.dead_letters import dead_letter_record
 
 SOURCE = "/offermatch/matcher"
 
 #: What a reviewer is shown of an offer; keeps a work-list item of four offers far below a broker's record limit.
 SHOWN_DESCRIPTION = 2_000
 SHOWN_PHOTOS = 8
+SHOWN_SIZES = 50
 
 
 def decision_records(steps: Sequence[Step], *, partition: int, topics: Topics, clock: Clock) -> Iterator[Outgoing]:
@@ -30,7 +31,7 @@ def decision_records(steps: Sequence[Step], *, partition: int, topics: Topics, c
         elif isinstance(step, Gone):
             yield _gone(step, partition, topics)
         elif isinstance(step, Refused):
-            yield dead_letter(step.record, step.failure, topic=topics.dead_letters, now_ms=clock.now_ms())
+            yield dead_letter_record(step.record, step.failure, topic=topics.dead_letters, now_ms=clock.now_ms())
 
 
 def _decision(step: Decided, partition: int, topics: Topics) -> Outgoing:
@@ -83,8 +84,8 @@ def _shown(offer: Offer) -> Offer:
     return msgspec.structs.replace(
         offer,
         description=offer.description[:SHOWN_DESCRIPTION] if offer.description else None,
-        image_urls=offer.image_urls[:SHOWN_PHOTOS],
-        sizes=offer.sizes[:50],
+        image_urls=tuple(url for url in offer.image_urls if len(url) <= MAX_URL)[:SHOWN_PHOTOS],
+        sizes=offer.sizes[:SHOWN_SIZES],
     )
 
 

@@ -1,7 +1,12 @@
 """One Kafka transaction at a time: records and the input offsets they came from, committed together or not at all."""
 
 import logging
+import math
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -18,6 +23,9 @@ __all__ = ["AbortedError", "FencedError", "KafkaException", "OutcomeUnknownError
 
 Partition = tuple[str, int]
 
+#: Seconds beyond its timeout after which a call of librdkafka counts as hanging.
+PATIENCE = 0.5
+
 
 class FencedError(RuntimeError):
     """A successor with the same transactional id took over: this process must stop working on its behalf."""
@@ -25,6 +33,10 @@ class FencedError(RuntimeError):
 
 class AbortedError(RuntimeError):
     """The transaction was rolled back: nothing of it was published, no offset moved."""
+
+
+class NotOwnerError(AbortedError):
+    """Rolled back, since the group has given the input to somebody else, or is about to."""
 
 
 class OutcomeUnknownError(RuntimeError):
@@ -48,6 +60,7 @@ class Transactions:
         }
         self._config = dict(producer_config(kafka, **own))
         self._producer = Producer(self._config)
+        self._renewing = False
 
     def init(self) -> None:
         """Fences a predecessor and ends its open transaction.
@@ -56,25 +69,41 @@ class Transactions:
         """
         self._retry(self._producer.init_transactions, deadline=self._clock.monotonic() + 6 * self._timeout)
 
-    def init_again(self) -> None:
-        """A fresh producer under the same id, after a transaction whose outcome is not known."""
-        self._producer.purge()
-        self._producer = Producer(self._config)
-        self.init()
+    def init_again(self, seconds: float) -> bool:
+        """A fresh producer under the same id, after a transaction that failed: ends it, committed or rolled back.
+
+        Tries for `seconds`; False means to call it again. Raises `FencedError`.
+        """
+        if not self._renewing:
+            self._producer.purge()
+            self._producer = Producer(self._config)
+            self._renewing = True
+        try:
+            self._retry(self._producer.init_transactions, deadline=self._clock.monotonic() + seconds)
+        except TimeoutError:
+            return False
+        self._renewing = False
+        return True
 
     def wait(self, seconds: float) -> None:
-        """Lets librdkafka work for a while."""
-        self._producer.poll(seconds)
+        """Lets librdkafka work for a while. Raises `FencedError`."""
+        self._serve(self._producer.poll, seconds)
 
     def publish(
-        self, records: Sequence[Outgoing], offsets: Mapping[Partition, int], group: Any
+        self,
+        records: Sequence[Outgoing],
+        offsets: Mapping[Partition, int],
+        group: Any,
+        *,
+        until: float = math.inf,
     ) -> dict[Partition, int]:
         """Publishes `records` and commits `offsets` (partition → next offset to read) of the consumer group `group`.
 
-        Returns, for each partition written to, the offset after its last record.
-        Raises `AbortedError`, `OutcomeUnknownError` or `FencedError`.
+        Takes the transaction timeout at most, and not longer than `until` (the clock's monotonic time). Returns, for
+        each partition written to, the offset after its last record.
+        Raises `AbortedError`, `OutcomeUnknownError` or `FencedError`; only `init_again()` is of use after any of them.
         """
-        deadline = self._clock.monotonic() + self._timeout
+        deadline = min(self._clock.monotonic() + self._timeout, until)
         delivered = _Deliveries()
         with self._metrics.stage("publish").time():
             try:
@@ -83,8 +112,8 @@ class Transactions:
                     self._produce(record, delivered, deadline)
                 positions = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
                 if positions:
-                    self._retry(self._producer.send_offsets_to_transaction, positions, group, deadline=deadline)
-                self._producer.flush(max(0.0, deadline - self._clock.monotonic()))
+                    self._retry(self._send_offsets, positions, group, deadline=deadline)
+                self._serve(self._producer.flush, max(0.0, deadline - self._clock.monotonic()))
                 if delivered.error is not None:
                     raise KafkaException(delivered.error)
             except (KafkaException, BufferError, TimeoutError) as error:
@@ -95,7 +124,9 @@ class Transactions:
 
     def close(self, timeout: float = 5.0) -> None:
         """Lets go of what was produced but not committed; `timeout` in seconds."""
-        self._producer.flush(timeout)
+        self._producer.purge()
+        with suppress(FencedError):
+            self._serve(self._producer.flush, timeout)
 
     def _produce(self, record: Outgoing, delivered: "_Deliveries", deadline: float) -> None:
         while True:
@@ -112,7 +143,36 @@ class Transactions:
             except BufferError:
                 if self._clock.monotonic() > deadline:
                     raise
-                self._producer.poll(0.1)
+                self._serve(self._producer.poll, 0.1)
+
+    def _serve(self, call: Any, seconds: float) -> None:
+        """A call that serves callbacks raises a fatal error of the producer by the way, in one wrapping or another."""
+        try:
+            call(seconds)
+        except (KafkaException, KafkaError, SystemError) as error:
+            raise FencedError(f"{self.transactional_id}: {error.__cause__ or error}") from error
+
+    def _send_offsets(self, positions: Sequence[TopicPartition], group: Any, timeout: float) -> None:
+        """Beside, since librdkafka waits for ever when it has seen the group's coordinator go (its issues 5456, 5511).
+
+        The thread that then hangs keeps the producer that `init_again()` replaces.
+        """
+        answer: Future[None] = Future()
+        send = self._producer.send_offsets_to_transaction
+
+        def run() -> None:
+            try:
+                answer.set_result(send(positions, group, timeout))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        threading.Thread(target=run, name="send-offsets", daemon=True).start()
+        try:
+            answer.result(timeout + PATIENCE)
+        except FutureTimeoutError:
+            raise TimeoutError(
+                f"{self.transactional_id}: the coordinator of the group did not take the offsets"
+            ) from None
 
     def _commit(self, deadline: float) -> None:
         try:
@@ -127,15 +187,17 @@ class Transactions:
             raise OutcomeUnknownError(f"{self.transactional_id}: {error}") from error
 
     def _abort(self, cause: Exception) -> NoReturn:
-        """Rolls back and raises `AbortedError` (or `FencedError`) from `cause`."""
-        if isinstance(cause, KafkaException) and _is_fatal(cause.args[0]):
-            raise FencedError(f"{self.transactional_id}: {cause}") from cause
-        try:
-            self._retry(self._producer.abort_transaction, deadline=self._clock.monotonic() + self._timeout)
-        except (KafkaException, TimeoutError) as error:
-            raise OutcomeUnknownError(f"{self.transactional_id}: abort failed: {error}") from cause
+        """Raises what `cause` means for a transaction that was not committed.
+
+        Rolling back is left to `init_again()`, or to whoever comes next under this id: asking for it here would take as
+        long once more when Kafka does not answer, and Kafka then calls fenced what it has rolled back by itself.
+        """
+        reason = cause.args[0] if isinstance(cause, KafkaException) else None
+        if reason is not None and _is_fatal(reason):
+            raise FencedError(f"{self.transactional_id}: {reason}") from cause
         self._metrics.transactions.labels("aborted").inc()
-        raise AbortedError(f"{self.transactional_id}: {cause}") from cause
+        kind = NotOwnerError if reason is not None and reason.code() in _NOT_OWNER else AbortedError
+        raise kind(f"{self.transactional_id}: {cause}") from cause
 
     def _retry(self, call: Any, *args: Any, deadline: float) -> None:
         """Repeats a call of the transaction API while librdkafka says that repeating may help."""
@@ -153,6 +215,9 @@ class Transactions:
                 if not reason.retriable():
                     raise
                 log.warning("%s: %s; trying again", self.transactional_id, reason)
+
+
+_NOT_OWNER = (KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID)
 
 
 def _is_fatal(reason: KafkaError) -> bool:

@@ -95,7 +95,7 @@ class Pipeline:
         return batch
 
     def _encode(self, batch: Sequence[Work]) -> None:
-        """Sets every result. When the device refuses a batch, each offer is tried alone: one must not fail the others."""
+        """Sets every result. A batch that the device refuses is tried one by one: an offer must not fail the others."""
         try:
             results = encode_offers(self._encoder, [_encodable(work) for work in batch], self._metrics)
         except Exception as error:  # whatever a model raises, the stream goes on

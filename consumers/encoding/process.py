@@ -9,11 +9,11 @@ from consumers.loop import Loop
 from consumers.photos import PhotoLimits, PhotoLoader
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
-from consumers.topics import check
 from matcher.clock import SystemClock
 from matcher.encoders import EncoderSpec, load_encoder
 from matcher.metrics import Metrics
-from matcher.settings import Encoder, Photos, Settings
+from matcher.settings import Encoder, Photos, Settings, SettingsError
+from producers.topic_plan import check
 from producers.transaction import Transactions
 
 log = logging.getLogger(__name__)
@@ -28,11 +28,10 @@ def run_encoder(settings: Settings, stopping: Stopping) -> None:
         check(settings, {settings.topics.offers, settings.topics.features, settings.topics.dead_letters})
         encoder = load_encoder(encoder_spec(own))
         encoder.warm_up()
-        status.heartbeat()
         description = encoder.describe()
         log.info("encoder %s (%s) on %s", description.name, description.fingerprint, description.device)
         for reason in description.why:
-            log.info("encoder: %s", reason)
+            log.info("%s", reason)
         metrics.model.info({"encoder": encoder.fingerprint, "model": description.name})
         status.set("model_warm", True)
         transactions = Transactions(settings.kafka, f"{own.group}-{own.slot}", metrics, clock)
@@ -69,14 +68,17 @@ def run_encoder(settings: Settings, stopping: Stopping) -> None:
 
 
 def encoder_spec(settings: Encoder) -> EncoderSpec:
-    """The encoder that the settings ask for. Raises `ValueError` on a combination that means nothing."""
-    return EncoderSpec(
-        name=settings.model,
-        pretrained=settings.pretrained or None,
-        seed=settings.seed,
-        device=settings.device,
-        precision=settings.precision,  # type: ignore[arg-type]  # checked by its pattern
-    )
+    """The encoder that the settings ask for. Raises `SettingsError` on a combination that means nothing."""
+    try:
+        return EncoderSpec(
+            name=settings.model,
+            pretrained=settings.pretrained or None,
+            seed=settings.seed,
+            device=settings.device,
+            precision=settings.precision,  # type: ignore[arg-type]  # checked by its pattern
+        )
+    except ValueError as error:
+        raise SettingsError(f"OFFERMATCH_ENCODER_MODEL, _PRETRAINED and _SEED: {error}") from None
 
 
 def photo_loader(photos: Photos, target_side: int) -> PhotoLoader:

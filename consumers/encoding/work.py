@@ -14,7 +14,7 @@ Pixels = AnyArray
 
 
 class Work:
-    """Mutable, owned by one stage at a time: the loop, then the photo threads, then the device thread, then the loop."""
+    """Mutable, owned by one stage at a time: the loop, the photo threads, the device thread, and the loop again."""
 
     __slots__ = ("dropped", "offer", "photos", "record", "repairs", "result")
 

@@ -1,6 +1,7 @@
 """The encoder's work behind the loop: order per partition, one transaction for what is finished."""
 
 import logging
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -8,18 +9,22 @@ from typing import Any, Protocol
 from consumers.encoding.work import Work
 from matcher.clock import Clock
 from matcher.encoding import RawFeatures
-from matcher.events.dead_letter import Failure, dead_letter
+from matcher.events.dead_letter import Failure
 from matcher.events.envelope import Outgoing, Record
-from matcher.events.reading import Unreadable, read_offer
+from matcher.events.reading import Unreadable, read_key, read_offer
 from matcher.metrics import Metrics
 from matcher.settings import Topics
+from producers.dead_letters import dead_letter_record
 from producers.features import features_record, withdrawn_record
 from producers.transaction import AbortedError, OutcomeUnknownError, Transactions
 
 log = logging.getLogger(__name__)
 
-#: Records in one transaction at most, so that it stays short.
+#: Records, and bytes of their originals, in one transaction at most, so that it stays short.
 MAX_PUBLISHED = 512
+MAX_PUBLISHED_BYTES = 32 * 1024 * 1024
+#: Seconds that mending may take before the loop polls again.
+MEND_SLICE = 0.5
 
 
 class Stage(Protocol):
@@ -53,7 +58,7 @@ class EncodeWorker:
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        """`encoder` is the fingerprint that goes into every event."""
+        """`encoder` is the fingerprint that goes into every event. `in_flight`: records that are held at most."""
         self._stage = stage
         self._transactions = transactions
         self._group = group
@@ -63,7 +68,8 @@ class EncodeWorker:
         self._metrics = metrics
         self._clock = clock
         self._lanes: dict[int, deque[Work]] = {}
-        self._full = False
+        self._full: set[int] = set()
+        self._broken = False  # a transaction failed: nothing goes out before the log was asked what became of it
 
     def assigned(self, partition: int) -> int | None:
         self._lanes[partition] = deque()
@@ -71,16 +77,28 @@ class EncodeWorker:
 
     def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
         if not lost:
-            self.poll()
+            self._publish_finished()
         for partition in partitions:
-            for work in self._lanes.pop(partition, ()):
-                work.dropped = True
+            self._drop(partition)
+            del self._lanes[partition]
+            self._full.discard(partition)
 
     def room(self, partition: int) -> int:
+        """A partition may hold as much as is left free for all: one whose first photo is slow stops before the others.
+
+        These are dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds", 1998). Pausing throws away
+        what was fetched ahead, so a full partition first works off a half, and one that is nearly full counts as full:
+        otherwise its room of one would have all others read one by one.
+        """
+        if self._broken:
+            return 0
         free = self._limit - self._in_flight()
-        # Pausing throws away what was fetched ahead, so a full encoder first works off half of what it holds.
-        self._full = free <= 0 or (self._full and free < self._limit // 2)
-        return 0 if self._full else free
+        room = free - len(self._lanes[partition])
+        if room <= 0 or 4 * room < free:
+            self._full.add(partition)
+        elif 2 * room >= free:
+            self._full.discard(partition)
+        return 0 if partition in self._full else room
 
     def submit(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -94,31 +112,23 @@ class EncodeWorker:
 
     def poll(self) -> Mapping[int, int]:
         """Publishes what is finished. After a failed transaction everything in flight is read again."""
+        rewinds: Mapping[int, int] = {}
+        if self._broken:
+            rewinds = self._mend()
+        else:
+            self._publish_finished()
         self._metrics.in_flight.set(self._in_flight())
-        finished = self._finished()
-        if not finished:
-            return {}
-        records = [self._outgoing(work) for work in finished]
-        offsets = {(self._topics.offers, work.record.partition): work.record.offset + 1 for work in finished}
-        try:
-            self._transactions.publish(records, offsets, self._group.group_metadata())
-        except (AbortedError, OutcomeUnknownError) as error:
-            log.warning("starting again from the committed offsets: %s", error)
-            return self._start_again()
-        self._advance(finished)
-        return {}
+        return rewinds
 
     def drain(self, deadline: float) -> None:
-        """Photos that are still on their way at `deadline` are left to whoever takes over; nothing of them is committed."""
-        while self.busy() and self._clock.monotonic() < deadline:
-            if self.poll():
-                return
+        """What is not published at `deadline`, or fails, is left to whoever takes over; nothing of it is committed."""
+        while self.busy() and not self._broken and self._clock.monotonic() < deadline:
+            self._publish_finished(until=deadline)
             self._transactions.wait(0.01)
 
     def close(self) -> None:
-        for lane in self._lanes.values():
-            for work in lane:
-                work.dropped = True
+        for partition in self._lanes:
+            self._drop(partition)
         self._stage.close()
         self._transactions.close()
 
@@ -126,9 +136,10 @@ class EncodeWorker:
         return sum(map(len, self._lanes.values()))
 
     def _read(self, record: Record) -> Work:
-        if record.value is None:
-            return Work(record, None)
         try:
+            if record.value is None:
+                read_key(record.key)
+                return Work(record, None)
             offer, repairs = read_offer(record.key, record.value)
         except Unreadable as error:
             work = Work(record, None)
@@ -137,18 +148,36 @@ class EncodeWorker:
         return Work(record, offer, repairs)
 
     def _finished(self) -> list[Work]:
-        """The finished works at the head of every lane, in order."""
+        """The finished works at the head of every lane, in order, as many as one transaction takes."""
         finished: list[Work] = []
+        size = 0
         for lane in self._lanes.values():
             for work in lane:
-                if not work.done or len(finished) >= MAX_PUBLISHED:
+                if not work.done or len(finished) >= MAX_PUBLISHED or size >= MAX_PUBLISHED_BYTES:
                     break
                 finished.append(work)
+                size += len(work.record.value or b"")
         return finished
+
+    def _publish_finished(self, until: float = math.inf) -> None:
+        finished = self._finished()
+        if not finished or self._broken:
+            return
+        records = [self._outgoing(work) for work in finished]
+        offsets = {(self._topics.offers, work.record.partition): work.record.offset + 1 for work in finished}
+        try:
+            self._transactions.publish(records, offsets, self._group.group_metadata(), until=until)
+        except (AbortedError, OutcomeUnknownError) as error:
+            log.warning("what is in flight has to be read again: %s", error)
+            self._broken = True
+        else:
+            self._advance(finished)
 
     def _outgoing(self, work: Work) -> Outgoing:
         if isinstance(work.result, Failure):
-            return dead_letter(work.record, work.result, topic=self._topics.dead_letters, now_ms=self._clock.now_ms())
+            return dead_letter_record(
+                work.record, work.result, topic=self._topics.dead_letters, now_ms=self._clock.now_ms()
+            )
         if isinstance(work.result, RawFeatures) and work.offer is not None:
             return features_record(
                 work.record,
@@ -172,14 +201,27 @@ class EncodeWorker:
             for field in work.repairs:
                 self._metrics.repairs.labels(field).inc()
 
-    def _start_again(self) -> Mapping[int, int]:
-        self._transactions.init_again()
+    def _mend(self) -> Mapping[int, int]:
+        """Starts again from the committed offsets, which it returns; none while Kafka does not answer."""
+        if not self._transactions.init_again(MEND_SLICE):
+            return {}
         rewinds = {}
-        for partition, lane in self._lanes.items():
-            for work in lane:
-                work.dropped = True
-            if lane:
-                committed = self._group.committed(partition)
-                rewinds[partition] = lane[0].record.offset if committed is None else committed
-            lane.clear()
+        try:
+            for partition, lane in self._lanes.items():
+                if lane:
+                    committed = self._group.committed(partition)
+                    rewinds[partition] = lane[0].record.offset if committed is None else committed
+        except TimeoutError as error:
+            log.warning("still not knowing where to start again: %s", error)
+            return {}
+        for partition in rewinds:
+            self._drop(partition)
+        self._broken = False
+        log.info("starting again from the committed offsets: %s", rewinds)
         return rewinds
+
+    def _drop(self, partition: int) -> None:
+        lane = self._lanes[partition]
+        for work in lane:
+            work.dropped = True
+        lane.clear()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumers.client import consumer_config, record_of
+from consumers.client import consumer_config, is_passing, record_of
 from matcher.clock import Clock
 from matcher.deciding.arrivals import Arrival, read_arrival
 from matcher.events.decision import read_decision
@@ -76,8 +76,8 @@ class Follower:
 
     def _too_far(self, topic: str, start: int, end: int) -> None:
         raise LogShorterThanStateError(
-            f"the state has applied {topic}/{self._partition} up to {start}, but that log ends at {end}: it lost records, "
-            f"or this is another cluster. If the log is right, delete the state folder: it is rebuilt from the topics"
+            f"the state has applied {topic}/{self._partition} up to {start}, but that log ends at {end}: it lost "
+            f"records, or this is another cluster. If the log is right, delete the state folder: it is rebuilt from it"
         )
 
     def step(self, seconds: float) -> bool:
@@ -110,6 +110,9 @@ class Follower:
         topic = str(message.topic())
         error = message.error()
         if error is not None:
+            if is_passing(error):
+                log.warning("following %s: %s", topic, error)
+                return
             if error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
             self._end(topic, int(message.offset() or 0), positions)

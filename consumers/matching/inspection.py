@@ -8,13 +8,23 @@ from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
 
 
+class NoStateError(FileNotFoundError):
+    """There is no state to look into."""
+
+
 def verify_partitions(settings: Settings) -> Verification:
-    """Verifies every partition's state and the index made from it. Raises `index_store.errors.StateError`."""
+    """Verifies every partition's state and the index made from it.
+
+    Raises `NoStateError` where there is none, and `index_store.errors.StateError`.
+    """
     bundle = load_bundle(settings.matcher.bundle)
     folder = Path(settings.matcher.state_folder) / settings.matcher.group
     topics = (settings.topics.prefix + bundle.features_topic, settings.topics.matches)
     offers, indexed, problems = 0, 0, list[str]()
-    for file in sorted((folder / bundle.fingerprint).glob("partition-*.sqlite")):
+    files = sorted((folder / bundle.fingerprint).glob("partition-*.sqlite"))
+    if not files:
+        raise NoStateError(f"{folder / bundle.fingerprint}: no matcher of this group and bundle left any state here")
+    for file in files:
         number = int(file.stem.removeprefix("partition-"))
         memory = Memory(folder, bundle, number, topics, settings.topics.universes)
         try:

@@ -1,6 +1,7 @@
 """One partition in the hands of this matcher: take it over, then decide its batches, one transaction each."""
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -61,13 +62,26 @@ class OwnedPartition:
         self._transactions.init()
         return self._begin_following()
 
-    def recover(self) -> int:
-        """After a transaction that failed or was not answered: only the log knows. Returns where to read on."""
-        self._transactions.init_again()
-        return self._begin_following()
+    def recover(self, seconds: float) -> int | None:
+        """After a transaction that failed or was not answered: only the log knows. Returns where to read on.
+
+        Tries for about `seconds`; None means to call it again. Fences whoever uses the partition's transactional id
+        now: only the partition's owner may do so.
+        """
+        if not self._transactions.init_again(seconds):
+            return None
+        try:
+            return self._begin_following()
+        except TimeoutError as error:
+            log.warning("partition %d: still not knowing where to read on: %s", self.number, error)
+            return None
 
     def _begin_following(self) -> int:
-        start = self._group.committed(self.number) or 0
+        start = self._group.committed(self.number)
+        if start is None:
+            # No offset yet, or Kafka forgot it. Whatever was decided is on `matches`, which is followed to its end, and
+            # is recognised by its version: reading it again publishes nothing.
+            start = self._memory.positions().get((self._topics.features, self.number), 0)
         self._follower = Follower(
             self._settings.kafka,
             self._settings.matcher.group,
@@ -92,8 +106,8 @@ class OwnedPartition:
             self._follower = None
             self._measure()
 
-    def decide(self, records: Sequence[Record]) -> None:
-        """Decides a batch, publishes it, and applies it when it is committed.
+    def decide(self, records: Sequence[Record], until: float = math.inf) -> None:
+        """Decides a batch, publishes it (see `Transactions.publish`), and applies it when it is committed.
 
         Raises what `Transactions.publish` raises; nothing has been applied then.
         """
@@ -101,7 +115,7 @@ class OwnedPartition:
         outgoing = list(decision_records(steps, partition=self.number, topics=self._topics, clock=self._clock))
         place = (self._topics.features, self.number)
         end = records[-1].offset + 1
-        ends = self._transactions.publish(outgoing, {place: end}, self._group.group_metadata())
+        ends = self._transactions.publish(outgoing, {place: end}, self._group.group_metadata(), until=until)
         with self._metrics.stage("apply").time():
             positions = {place: end}
             written = ends.get((self._topics.matches, self.number))

@@ -10,12 +10,12 @@ from consumers.matching.partition import OwnedPartition
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
-from consumers.topics import check
 from matcher.clock import SystemClock
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
+from producers.topic_plan import check
 
 log = logging.getLogger(__name__)
 
@@ -55,5 +55,12 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
                 clock=clock,
             )
 
-        loop.run(MatchWorker(open_partition, own.batch_size, status), lambda: bool(stopping), settings.process.drain)
+        worker = MatchWorker(
+            open_partition,
+            batch_size=own.batch_size,
+            patience=settings.kafka.session_timeout,
+            status=status,
+            clock=clock,
+        )
+        loop.run(worker, lambda: bool(stopping), settings.process.drain)
         log.info("stopped")

@@ -1,28 +1,42 @@
 """The matcher's work behind the loop: each owned partition follows first, then decides."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from consumers.matching.partition import OwnedPartition
 from consumers.status import Status
+from matcher.clock import Clock
 from matcher.events.envelope import Record
-from producers.transaction import AbortedError, OutcomeUnknownError
+from producers.transaction import AbortedError, FencedError, NotOwnerError, OutcomeUnknownError
 
 log = logging.getLogger(__name__)
 
-#: Seconds that following may take before the loop polls again.
+#: Seconds that following, or asking the log, may take before the loop polls again.
 FOLLOW_SLICE = 0.5
 
 
 class MatchWorker:
     """Implements `consumers.loop.Worker`. Batches are decided and committed one after the other."""
 
-    def __init__(self, open_partition: Callable[[int], OwnedPartition], batch_size: int, status: Status) -> None:
+    def __init__(
+        self,
+        open_partition: Callable[[int], OwnedPartition],
+        *,
+        batch_size: int,
+        patience: float,
+        status: Status,
+        clock: Clock,
+    ) -> None:
+        """`patience`: seconds within which the group tells its members that it has thrown them out."""
         self._open_partition = open_partition
         self._batch_size = batch_size
+        self._patience = patience
         self._status = status
+        self._clock = clock
         self._owned: dict[int, OwnedPartition] = {}
         self._waiting: dict[int, list[Record]] = {}
+        self._broken: dict[int, float] = {}  # partition whose transaction failed → when to ask the log about it
 
     def assigned(self, partition: int) -> int | None:
         owned = self._open_partition(partition)
@@ -39,6 +53,7 @@ class MatchWorker:
         """Nothing is in flight between two turns: what waits was not decided and is simply read by the next owner."""
         for partition in partitions:
             self._waiting.pop(partition, None)
+            self._broken.pop(partition, None)
             owned = self._owned.pop(partition, None)
             if owned is not None:
                 owned.close()
@@ -46,7 +61,7 @@ class MatchWorker:
 
     def room(self, partition: int) -> int:
         owned = self._owned.get(partition)
-        if owned is None or owned.following:
+        if owned is None or owned.following or partition in self._broken:
             return 0
         return self._batch_size - len(self._waiting[partition])
 
@@ -62,21 +77,38 @@ class MatchWorker:
         for partition, owned in self._owned.items():
             if owned.following:
                 owned.follow(FOLLOW_SLICE)
-            batch = self._waiting[partition]
-            if not batch or owned.following:
-                continue
-            self._waiting[partition] = []
-            try:
-                owned.decide(batch)
-            except (AbortedError, OutcomeUnknownError) as error:
-                log.warning("partition %d: asking the log what became of a batch: %s", partition, error)
-                rewinds[partition] = owned.recover()
+            if partition in self._broken:
+                if self._clock.monotonic() >= self._broken[partition]:
+                    start = owned.recover(FOLLOW_SLICE)
+                    if start is not None:
+                        rewinds[partition] = start
+                        del self._broken[partition]
+            elif self._waiting[partition] and not owned.following:
+                self._decide(partition, owned)
         self._announce()
         return rewinds
 
+    def _decide(self, partition: int, owned: OwnedPartition, until: float = math.inf) -> None:
+        batch, self._waiting[partition] = self._waiting[partition], []
+        try:
+            owned.decide(batch, until)
+        except (FencedError, NotOwnerError) as error:
+            # Let the group say whose the partition is. If a successor's, it must not be fenced in turn. It is still
+            # ours where Kafka rolled back what took too long since this process stood still, or where a predecessor
+            # that stood still did not know yet that it was one.
+            log.warning(
+                "partition %d: asking the log in %g s, if it is still ours: %s", partition, self._patience, error
+            )
+            self._broken[partition] = self._clock.monotonic() + self._patience
+        except (AbortedError, OutcomeUnknownError) as error:
+            log.warning("partition %d: asking the log what became of a batch: %s", partition, error)
+            self._broken[partition] = self._clock.monotonic()
+
     def drain(self, deadline: float) -> None:
-        """Decides what was read. A partition that still follows has nothing to finish."""
-        self.poll()
+        """Decides what was read. What fails now is left to the successor, who asks the log."""
+        for partition, owned in self._owned.items():
+            if self._waiting[partition] and not owned.following and self._clock.monotonic() < deadline:
+                self._decide(partition, owned, until=deadline)
 
     def close(self) -> None:
         for owned in self._owned.values():

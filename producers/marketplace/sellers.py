@@ -85,7 +85,7 @@ def seller_of(seed: int, number: int) -> Seller:
     most = draws.pick((1, 2, 3, 4, 5))
     width = draws.pick((320, 360, 384, 400, 420, 480))
     return Seller(
-        seller_id=f"s{number:04d}",
+        seller_id=f"m{seed}s{number:04d}",
         domain=domain,
         market=market,
         price_form=market.price_forms[(number // len(MARKETS) + forms) % len(market.price_forms)],

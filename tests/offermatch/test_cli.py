@@ -61,3 +61,36 @@ def test_a_bundle_that_was_edited_is_refused(tmp_path: Path) -> None:
 def test_the_shipped_bundle_is_for_the_starter_encoder() -> None:
     bundle = json.loads(offermatch("bundle", "show", "untrained").stdout)
     assert bundle["encoder"]["model"] == "starter"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["broker", "--nodes", "2", "--data", "{tmp}/kafka"], "odd number of nodes"),
+        (["broker", "--port", "99999"], "--port"),
+        (["replay", "{tmp}", "--rate", "-1"], "--rate"),
+        (["replay", "{tmp}"], "offers"),
+        (["demo", "--folder", "{tmp}"], "no demo made"),
+        (["demo", "--offers", "0"], "--offers"),
+        (["report", "--truth", "{tmp}/none.csv"], "none.csv"),
+        (["bundle", "show", "no-such-bundle"], "no-such-bundle"),
+        (["index", "verify"], "left any state"),
+        (["matcher", "--config", "{tmp}/none.toml"], "none.toml"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_argument_is_an_answer_and_no_traceback(arguments: list[str], says: str, tmp_path: Path) -> None:
+    (tmp_path / "something.txt").write_text("in the way")
+    done = offermatch(
+        *(argument.format(tmp=tmp_path) for argument in arguments),
+        OFFERMATCH_MATCHER_STATE_FOLDER=str(tmp_path / "none"),
+    )
+    assert done.returncode in (1, 2)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_open_clip_model_without_weights_names_the_settings() -> None:
+    done = offermatch("bundle", "untrained", "--out", "/nowhere", OFFERMATCH_ENCODER_MODEL="ViT-B-32")
+    assert done.returncode == 1
+    assert done.stderr.startswith("offermatch: OFFERMATCH_ENCODER_MODEL, _PRETRAINED and _SEED: expected `pretrained`")

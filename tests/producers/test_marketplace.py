@@ -227,7 +227,7 @@ def test_the_event_reader_understands_what_the_sellers_meant(market: Marketplace
         assert offer.offer_id == entry.offer.offer_id
         assert offer.image_urls == entry.offer.image_urls
         assert offer.price is not None
-        assert offer.price.currency == currencies[int(entry.offer.seller_id[1:])]
+        assert offer.price.currency == currencies[int(entry.offer.seller_id.rpartition("s")[2])]
         assert 5 < offer.price.amount / {m.currency: m.per_euro for m in MARKETS}[offer.price.currency] < 3000
 
 

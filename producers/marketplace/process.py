@@ -1,11 +1,13 @@
 """The simulated marketplace with its photo server, which is a process of its own: drawing photos is work."""
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-from producers.marketplace import Marketplace, serve_photos
+from producers.marketplace.market import Marketplace
+from producers.marketplace.server import serve_photos
 
 START_SECONDS = 60.0
 
@@ -36,5 +38,6 @@ def _address(here: Connection, port: int) -> str:
 
 
 def _serve(seed: int, offers: int, sellers: int, port: int, there: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the parent's to answer
     ready: Callable[[str], None] = there.send
     serve_photos(seed, offers, sellers, port, ready)

@@ -1,0 +1,85 @@
+"""What stands around a worker: clock, group, transactions, all in the hands of the test."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matcher.events.envelope import Outgoing, Record
+from producers.transaction import AbortedError, OutcomeUnknownError, Partition
+
+
+class HandClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def now_ms(self) -> int:
+        return int(self.seconds * 1000)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class CommittedElsewhereError(OutcomeUnknownError):
+    """Says the test: the commit did arrive, its answer did not."""
+
+
+class FakeBroker:
+    """Transactions and group in one: what is published and how far the input is committed, together or not at all."""
+
+    def __init__(self) -> None:
+        self.published: list[Outgoing] = []
+        self.offsets: dict[Partition, int] = {}
+        self.transactions: list[tuple[int, Mapping[Partition, int]]] = []
+        self.fail_next: Exception | None = None
+        self.unanswered = 0
+        self.silent = False
+        self.renewed = 0
+        self.closed = 0
+        self.untils: list[float] = []
+
+    def publish(
+        self, records: Sequence[Outgoing], offsets: Mapping[Partition, int], group: Any, *, until: float
+    ) -> dict[Partition, int]:
+        assert group == "metadata"
+        assert self.renewed >= 0, "published before the failed transaction was settled"
+        self.untils.append(until)
+        failure, self.fail_next = self.fail_next, None
+        if failure is None or isinstance(failure, CommittedElsewhereError):
+            self.published += records
+            self.offsets |= offsets
+            self.transactions.append((len(records), dict(offsets)))
+        if failure is not None:
+            self.renewed = -1
+            raise failure
+        return {}
+
+    def init_again(self, seconds: float) -> bool:
+        if self.unanswered:
+            self.unanswered -= 1
+            return False
+        self.renewed = 1
+        return True
+
+    def wait(self, seconds: float) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def group_metadata(self) -> str:
+        return "metadata"
+
+    def committed(self, partition: int) -> int | None:
+        if self.silent:
+            raise TimeoutError("nobody answers")
+        return next((offset for (_, number), offset in self.offsets.items() if number == partition), None)
+
+
+FAILURES = (AbortedError("rolled back"), OutcomeUnknownError("no answer"), CommittedElsewhereError("answer lost"))
+
+
+def record(offset: int, value: bytes | None, *, partition: int = 0, topic: str = "offers", key: bytes = b"") -> Record:
+    return Record(
+        topic=topic, partition=partition, offset=offset, key=key or f"{partition}-{offset}".encode(), value=value
+    )

@@ -1,0 +1,226 @@
+"""The matcher's bookkeeping: follow first, then decide; after any doubt ask the log, but only about what is ours."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from consumers.matching.worker import MatchWorker
+from consumers.status import Status
+from matcher.events.envelope import Record
+from matcher.metrics import Metrics
+from producers.transaction import AbortedError, FencedError, NotOwnerError, OutcomeUnknownError
+from tests.consumers.fakes import HandClock, record
+
+PATIENCE = 10.0
+
+
+class FakePartition:
+    """An owned partition whose following and failing is in the hands of the test."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.slices_to_follow = 0
+        self.decided: list[list[int]] = []
+        self.untils: list[float] = []
+        self.fail_next: Exception | None = None
+        self.unanswered = 0
+        self.recovered = 0
+        self.closed = 0
+        self.start = 5
+
+    @property
+    def following(self) -> bool:
+        return self.slices_to_follow > 0
+
+    def take_over(self) -> int:
+        self.slices_to_follow = 2
+        return self.start
+
+    def follow(self, seconds: float) -> None:
+        self.slices_to_follow -= 1
+
+    def recover(self, seconds: float) -> int | None:
+        if self.unanswered:
+            self.unanswered -= 1
+            return None
+        self.recovered += 1
+        self.slices_to_follow = 1
+        return self.start
+
+    def decide(self, records: Sequence[Record], until: float) -> None:
+        assert not self.following, "decided before the log was followed"
+        self.untils.append(until)
+        failure, self.fail_next = self.fail_next, None
+        if failure is not None:
+            raise failure
+        self.decided.append([record.offset for record in records])
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Bench:
+    def __init__(self, batch_size: int = 10) -> None:
+        self.clock = HandClock()
+        self.status = Status(Metrics(), self.clock, 60.0, ["index_loaded"])
+        self.made: list[FakePartition] = []
+        self.worker = MatchWorker(
+            self.open_partition,  # type: ignore[arg-type]
+            batch_size=batch_size,
+            patience=PATIENCE,
+            status=self.status,
+            clock=self.clock,
+        )
+
+    def open_partition(self, number: int) -> FakePartition:
+        self.made.append(FakePartition(number))
+        return self.made[-1]
+
+    def own(self, number: int = 0) -> FakePartition:
+        """A partition that has followed and decides."""
+        self.worker.assigned(number)
+        while self.made[-1].following:
+            self.worker.poll()
+        return self.made[-1]
+
+    def read(self, *offsets: int, partition: int = 0) -> None:
+        self.worker.submit([record(offset, b"x", partition=partition) for offset in offsets])
+
+
+def test_it_reads_nothing_and_is_not_ready_before_the_log_was_followed():
+    bench = Bench()
+    assert bench.worker.assigned(0) == 5, "it decides from where the group stands"
+    assert bench.worker.busy()
+    assert bench.worker.room(0) == 0
+    bench.worker.poll()
+    assert not bench.status.ready
+    bench.worker.poll()
+    assert bench.status.ready
+    assert bench.worker.room(0) == 10
+
+
+def test_what_was_read_is_decided_as_one_batch_in_order():
+    bench = Bench()
+    owned = bench.own()
+    bench.read(5, 6)
+    bench.read(7)
+    assert bench.worker.room(0) == 7
+    assert bench.worker.poll() == {}
+    assert owned.decided == [[5, 6, 7]]
+    assert not bench.worker.busy()
+    bench.worker.poll()
+    assert owned.decided == [[5, 6, 7]]
+
+
+@pytest.mark.parametrize("failure", [AbortedError("rolled back"), OutcomeUnknownError("no answer")])
+def test_after_a_transaction_in_doubt_the_log_is_asked_at_once(failure: Exception):
+    bench = Bench()
+    owned = bench.own()
+    owned.fail_next, owned.unanswered, owned.start = failure, 2, 6
+    bench.read(5, 6)
+    assert bench.worker.poll() == {}
+    assert bench.worker.room(0) == 0
+    assert [bench.worker.poll() for _ in range(2)] == [{}, {}], "as long as Kafka does not answer"
+    assert bench.worker.poll() == {0: 6}
+    assert bench.worker.room(0) == 0, "it follows first"
+    bench.worker.poll()
+    bench.read(6)
+    bench.worker.poll()
+    assert owned.decided == [[6]]
+
+
+@pytest.mark.parametrize("failure", [FencedError("another producer"), NotOwnerError("no member")])
+def test_who_was_fenced_or_thrown_out_waits_for_the_group_before_it_fences_anybody(failure: Exception):
+    bench = Bench()
+    owned = bench.own()
+    owned.fail_next = failure
+    bench.read(5)
+    bench.worker.poll()
+    bench.clock.seconds += PATIENCE - 1
+    assert bench.worker.poll() == {}
+    assert owned.recovered == 0
+    bench.worker.revoked([0], lost=True)
+    bench.clock.seconds += 2
+    assert bench.worker.poll() == {}
+    assert (owned.recovered, owned.closed) == (0, 1)
+
+
+def test_who_was_fenced_by_a_predecessor_that_woke_up_goes_on_when_the_group_does_not_object():
+    bench = Bench()
+    owned = bench.own()
+    owned.fail_next = FencedError("a predecessor")
+    bench.read(5)
+    bench.worker.poll()
+    bench.clock.seconds += PATIENCE
+    assert bench.worker.poll() == {0: 5}
+    bench.worker.poll()
+    bench.read(5)
+    bench.worker.poll()
+    assert owned.decided == [[5]]
+
+
+def test_partitions_do_not_disturb_each_other():
+    bench = Bench()
+    one, two = bench.own(0), bench.own(1)
+    one.fail_next = AbortedError("rolled back")
+    bench.read(1, partition=0)
+    bench.read(2, partition=1)
+    bench.worker.poll()
+    assert two.decided == [[2]]
+    assert bench.worker.room(1) == 10
+    bench.worker.revoked([0], lost=False)
+    assert (one.closed, two.closed) == (1, 0)
+
+
+def test_what_waits_is_left_to_the_next_owner():
+    bench = Bench()
+    owned = bench.own()
+    bench.read(5, 6)
+    bench.worker.revoked([0], lost=False)
+    assert owned.decided == []
+    assert owned.closed == 1
+    assert bench.worker.room(0) == 0
+
+
+def test_a_take_over_that_fails_frees_the_state():
+    bench = Bench()
+
+    class Refused(FakePartition):
+        def take_over(self) -> int:
+            raise TimeoutError("no coordinator")
+
+    bench.open_partition = lambda number: bench.made.append(Refused(number)) or bench.made[-1]  # type: ignore[func-returns-value]
+    bench.worker._open_partition = bench.open_partition  # type: ignore[assignment]
+    with pytest.raises(TimeoutError):
+        bench.worker.assigned(0)
+    assert bench.made[0].closed == 1
+
+
+def test_draining_decides_what_was_read_within_the_time_and_asks_nobody_about_failures():
+    bench = Bench()
+    one, two = bench.own(0), bench.own(1)
+    bench.read(5, partition=0)
+    bench.read(6, partition=1)
+    two.fail_next = AbortedError("the broker is gone")
+    deadline = bench.clock.seconds + 3
+    bench.worker.drain(deadline)
+    assert (one.decided, two.decided) == ([[5]], [])
+    assert one.untils[-1] == deadline
+    assert two.recovered == 0
+
+
+def test_draining_after_the_time_is_up_does_nothing():
+    bench = Bench()
+    owned = bench.own()
+    bench.read(5)
+    bench.worker.drain(bench.clock.seconds)
+    assert owned.decided == []
+
+
+def test_a_process_without_partitions_is_a_standby_and_ready():
+    bench = Bench()
+    bench.worker.poll()
+    assert bench.status.ready
+    bench.own()
+    bench.worker.revoked([0], lost=True)
+    assert bench.status.ready

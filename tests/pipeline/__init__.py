@@ -1,0 +1,1 @@
+"""The behaviour of the running pipeline: real `offermatch` processes on a real Apache Kafka."""

@@ -1,0 +1,109 @@
+"""A second matcher takes over, a second encoder shares the work; one that stood still harms nobody when it wakes."""
+
+import signal
+
+import pytest
+
+from tests.pipeline.daemons import Daemon, wait_until
+from tests.pipeline.harness import Pipeline, offer
+
+pytestmark = pytest.mark.kafka
+
+
+def some_offers(name: str, count: int):
+    return [offer(f"{name}-{n}", f"{name} {n % 50} of them") for n in range(count)]
+
+
+def owns(matcher: Daemon) -> bool:
+    return matcher.metric("offermatch_index_offers", partition="0") is not None
+
+
+def encoders_share(encoders: list[Daemon], topic: str) -> list[set[str]]:
+    """The partitions of `offers` that each of these encoders says it reads."""
+    return [
+        {
+            dict(labels)["partition"]
+            for name, labels in encoder.metrics()
+            if name == "offermatch_consumer_lag_records" and dict(labels)["topic"] == topic
+        }
+        for encoder in encoders
+    ]
+
+
+def test_a_standby_takes_over_from_a_matcher_that_is_killed(make_pipeline):
+    pipeline: Pipeline = make_pipeline(matcher={"batch_size": 8})
+    pipeline.encoder()
+    first = pipeline.matcher().ready()
+    sent = pipeline.send(*some_offers("a", 100))
+    pipeline.wait_for(sent)
+    standby = pipeline.matcher(state_folder=str(pipeline.folder / "standby")).ready()
+    assert owns(first)
+    assert not owns(standby)
+
+    sent += pipeline.send(*some_offers("b", 400))
+    pipeline.matches.until(lambda found: len(found) > 150, "some more decisions")
+    first.kill()
+    pipeline.wait_for(sent)
+    wait_until(lambda: owns(standby), "the standby to own the partition")
+
+    # The successor leaves in order: the next one need not wait for its session to run out.
+    second = pipeline.matcher().ready()
+    assert standby.stop() == 0
+    wait_until(lambda: owns(second), "the second to own the partition")
+    sent += pipeline.send(*some_offers("c", 50))
+    pipeline.wait_for(sent)
+    assert second.stop() == 0
+    pipeline.assert_each_ended_once(sent)
+
+
+def test_a_matcher_that_stood_still_becomes_the_standby_of_its_successor(make_pipeline):
+    pipeline: Pipeline = make_pipeline(matcher={"batch_size": 4})
+    pipeline.encoder()
+    frozen = pipeline.matcher().ready()
+    standby = pipeline.matcher(state_folder=str(pipeline.folder / "standby")).ready()
+    sent = pipeline.send(*some_offers("a", 600))
+    pipeline.matches.until(lambda found: len(found) > 50, "some decisions")
+    frozen.signal(signal.SIGSTOP)
+    wait_until(lambda: owns(standby), "the standby to own the partition")
+    pipeline.matches.until(lambda found: len(found) > 300, "decisions of the successor")
+    frozen.signal(signal.SIGCONT)
+    pipeline.wait_for(sent)
+    wait_until(lambda: not owns(frozen), "the one that woke to give the partition up")
+    sent += pipeline.send(*some_offers("b", 50))
+    pipeline.wait_for(sent)
+    for matcher in (frozen, standby):
+        matcher.check()
+    assert [matcher.stop() for matcher in (standby, frozen)] == [0, 0]
+    pipeline.assert_each_ended_once(sent)
+
+
+def test_encoders_share_the_partitions_and_one_that_stood_still_repeats_nothing(make_pipeline):
+    pipeline: Pipeline = make_pipeline(encoder={"in_flight": 16}, topics={"offers_partitions": 4})
+    pipeline.matcher()
+    first = pipeline.encoder(slot=0).ready()
+    offers = pipeline.topics.offers
+    sent = pipeline.send(*some_offers("a", 60))
+    pipeline.wait_for(sent)
+    wait_until(lambda: encoders_share([first], offers) == [{"0", "1", "2", "3"}], "the first to read everything")
+
+    second = pipeline.encoder(slot=1).ready()
+
+    def shared() -> bool:
+        one, other = encoders_share([first, second], offers)
+        return len(one) == len(other) == 2 and one | other == {"0", "1", "2", "3"}
+
+    sent += pipeline.send(*some_offers("b", 60))
+    wait_until(shared, "both to say what they read, and no longer what they do not")
+    sent += pipeline.send(*some_offers("c", 1_000))
+    pipeline.features.until(lambda found: len(found) > 200, "both to be at work")
+    first.signal(signal.SIGSTOP)
+    wait_until(lambda: len(encoders_share([second], offers)[0]) == 4, "the second to read everything")
+    first.signal(signal.SIGCONT)
+    sent += pipeline.send(*some_offers("d", 100))
+    pipeline.wait_for(sent)
+    wait_until(shared, "both to be at work again")
+    assert [first.stop(), second.stop()] == [0, 0]
+    pipeline.assert_each_ended_once(sent)
+    assert sorted(record.offset for record in pipeline.features.records) == sorted(
+        {record.offset for record in pipeline.features.records}
+    )
