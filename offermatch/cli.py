@@ -253,6 +253,84 @@ def report(
         _print_json(found)
 
 
+@app.command()
+def train(
+    folders: Annotated[list[Path], typer.Argument(help="Offer tables, or folders that hold one each.")],
+    out: Annotated[Path, typer.Option(help="Folder for the bundle.")],
+    match_rate: Annotated[
+        float, typer.Option(min=0.001, max=1, help="Share of offers with a match, in the stream.")
+    ] = 0.1,
+    reviews: Annotated[float, typer.Option(min=0, max=1000, help="Reviews per 1,000 offers that people can do.")] = 100,
+    held_out: Annotated[
+        float, typer.Option(min=0.05, max=0.9, help="Share that calibrates and teaches nothing.")
+    ] = 0.3,
+    own_seller: Annotated[bool, typer.Option(help="Let a seller's offers match each other.")] = False,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Learn a projection from offers whose products are known, calibrate it on others, and write a bundle."""
+    from rich.console import Console
+
+    from matcher.settings import load_settings
+    from matcher.training.options import ProjectionOptions
+    from matcher.training.recipe import Recipe
+    from offermatch.learning import train_bundle
+
+    recipe = Recipe(
+        projection=ProjectionOptions(seeds=(seed,)),
+        held_out=held_out,
+        match_rate=match_rate,
+        reviews=reviews,
+        exclude_own_seller=not own_seller,
+        seed=seed,
+    )
+    bundle, trained = train_bundle(folders, out, recipe, load_settings(config), Console(stderr=True))
+    print(
+        f"{out}: bundle {bundle.fingerprint}, learned from {trained.fitted.offers:,} offers of "
+        f"{trained.fitted.products:,} products, calibrated on {trained.calibrated_on:,} decisions\n{bundle.note}"
+    )
+    if json:
+        _print_json(
+            {
+                "fingerprint": bundle.fingerprint,
+                "offers": trained.fitted.offers,
+                "products": trained.fitted.products,
+                "calibrated_on": trained.calibrated_on,
+                "review": bundle.thresholds.review,
+            }
+        )
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="Offer table with product ids, or a folder that holds one.")],
+    bundle: Annotated[str, typer.Option(help="A bundle folder, or the name of one that comes along.")],
+    stream: Annotated[bool, typer.Option("--stream", help="Each offer sees only those before it.")] = False,
+    html: Annotated[Path | None, typer.Option(help="File for a report with curves and galleries.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Measure a bundle on offers whose products are known."""
+    from rich.console import Console
+
+    from matcher.evaluation.html import report_page
+    from matcher.evaluation.render import evaluation_view
+    from matcher.model import load_bundle
+    from matcher.settings import load_settings
+    from offermatch.learning import evaluate_bundle
+
+    found = evaluate_bundle(
+        folder, load_bundle(bundle), load_settings(config), Console(stderr=True), "stream" if stream else "all"
+    )
+    Console().print(evaluation_view(found.evaluation))
+    if html is not None:
+        html.write_text(report_page(found), encoding="utf-8")
+        print(f"report: {html}")
+    if json:
+        _print_json(found.evaluation)
+
+
 @bench_app.command("encoder")
 def bench_encoder(
     config: Config = None,

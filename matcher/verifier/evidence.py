@@ -92,7 +92,6 @@ CODES = _kinds(
     ("code_told", "a model or part number of one title found anywhere in the other offer", "match"),
     ("code_conflict", "both titles name model or part numbers, and none is the same", "difference"),
     ("code_nearness", "how alike the nearest different model or part numbers are", "neither"),
-    ("told_code_shared", "the most telling code that both offers have in title or description", "match"),
     ("gtin_equal", "the GTINs are equal (1) or differ (0)", "match"),
     ("mpn_equal", "the manufacturer's part numbers are equal (1) or differ (0)", "match"),
 )

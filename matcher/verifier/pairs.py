@@ -99,7 +99,6 @@ def codes(table: TraitTable, left: I64Array, right: I64Array) -> Values:
     m = len(left)
     shared, told, conflict, nearness = (np.full(m, np.nan) for _ in range(4))
     gtin, mpn = np.full(m, np.nan), np.full(m, np.nan)
-    anywhere, _ = _both(table, "told_codes", left, right)
     for pair, (a, b) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
         one, other = table.traits[a], table.traits[b]
         if one.gtin and other.gtin:
@@ -127,7 +126,6 @@ def codes(table: TraitTable, left: I64Array, right: I64Array) -> Values:
         "code_told": told,
         "code_conflict": conflict,
         "code_nearness": nearness,
-        "told_code_shared": max_by_pair(anywhere, anywhere.hit, m),
         "gtin_equal": gtin,
         "mpn_equal": mpn,
     }

@@ -79,7 +79,6 @@ BAGS = (
     "marks",
     "models",
     "stems",
-    "told_codes",
 )
 ROWS = ("atoms", "grams", "told", "shingles")
 

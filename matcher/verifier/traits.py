@@ -1,9 +1,7 @@
 """The part of the evidence that belongs to one offer alone: computed once an offer, cached by whoever holds offers."""
 
 import math
-import zlib
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from msgspec import Struct
@@ -15,21 +13,22 @@ from matcher.text import offer_text
 from matcher.verifier.lexicon import ALTERNATIVES, MARKS
 from matcher.verifier.quantities import DIMENSIONS, quantities_of
 from matcher.verifier.words import (
+    STEM,
     HashArray,
     atoms_of,
     codes_of,
-    each_hash,
+    distinct,
     grams_of,
     hashes,
     models_of,
-    phrases_of,
     plain_text,
+    runs_of,
     squashed,
-    stems_of,
+    word_hash,
 )
 
 #: Characters of the description that are read.
-MAX_DESCRIPTION = 2_000
+MAX_DESCRIPTION = 1_000
 #: Words in one run of a description: two sellers who share such runs copied from one source.
 SHINGLE = 5
 
@@ -62,7 +61,6 @@ class Traits(Struct, frozen=True, kw_only=True):
     marks: HashArray
     models: HashArray
     codes: tuple[str, ...]
-    told_codes: HashArray
     run: str
     gtin: str | None
     mpn: str | None
@@ -77,32 +75,33 @@ def read_traits(offer: Offer, log_euros: float = math.nan) -> Traits:
     title = plain_text(offer_text(offer.brand, offer.title))
     description = plain_text((offer.description or "")[:MAX_DESCRIPTION])
     atoms, told = atoms_of(title), atoms_of(description)
+    words, told_words = hashes(atoms), hashes(told)
+    phrases = runs_of(words, 2)
+    digits = np.array([atom[0].isdigit() for atom in atoms], np.bool_)
     whole = squashed(title)
     amount = offer.price.amount if offer.price else 0.0
+    models = [runs_of(hashes(parts), 2) for parts in models_of(title)]
     return Traits(
         title=" ".join(atoms),
         brand=squashed(plain_text(offer.brand)),
-        atoms=hashes(atoms),
-        phrases=hashes(phrases_of(atoms)),
+        atoms=distinct(words),
+        phrases=distinct(phrases),
         grams=grams_of(whole),
-        stems=hashes(stems_of(atoms)),
-        before=each_hash(atoms[:-1]),
-        after=each_hash(atoms[1:]),
-        after_number=np.array(
-            [one[0].isdigit() and not other[0].isdigit() for one, other in pairwise(atoms)], np.bool_
-        ),
-        numbers=hashes(atom for atom in atoms if atom[0].isdigit()),
+        stems=distinct(hashes([atom[:STEM] for atom in atoms])),
+        before=words[:-1],
+        after=words[1:],
+        after_number=digits[:-1] & ~digits[1:],
+        numbers=distinct(words[digits]),
         quantities=_quantities(title),
-        told=hashes([*atoms, *phrases_of(atoms), *told, *phrases_of(told)]),
+        told=distinct(np.concatenate([words, phrases, told_words, runs_of(told_words, 2)])),
         told_quantities=_quantities(f"{title} {description}"),
-        shingles=hashes(" ".join(told[n : n + SHINGLE]) for n in range(max(len(told) - SHINGLE + 1, 0))),
+        shingles=distinct(runs_of(told_words, SHINGLE)),
         alternatives=_alternatives(atoms),
         told_alternatives=_alternatives([*atoms, *told]),
-        marks=hashes({atom for atom in atoms if atom in MARKS}),
-        models=hashes(models_of(title)),
+        marks=distinct(hashes([atom for atom in atoms if atom in MARKS])),
+        models=distinct(np.concatenate([np.empty(0, np.uint32), *models])),
         codes=tuple(codes_of(title)),
-        told_codes=hashes(codes_of(f"{title} {description}", 64)),
-        run=whole + " " + squashed(description),
+        run=f"{whole} {squashed(description)}",
         gtin=valid_gtin(offer.gtin),
         mpn=squashed(plain_text(offer.mpn)) or None,
         log_euros=log_euros,
@@ -122,5 +121,5 @@ def _quantities(plain: str) -> HashArray:
 
 def _keyed(found: set[tuple[int, str]]) -> HashArray:
     """Values as hashes with the place of their family in the upper byte, so that it can be read off again."""
-    keys = [(family << 24) | (zlib.crc32(value.encode()) & 0x00FF_FFFF) for family, value in found]
+    keys = [(family << 24) | (word_hash(value) & 0x00FF_FFFF) for family, value in found]
     return np.unique(np.array(keys, np.uint32))

@@ -1,10 +1,11 @@
-"""From a text to what can be counted in it: atoms, phrases, letter runs, product codes, all as 32-bit hashes."""
+"""From a text to what can be counted in it: words, neighbouring words, runs of letters, codes, all as 32-bit hashes."""
 
 import html
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ HashArray = NDArray[np.uint32]
 
 #: Letters in a run of the squashed text: long enough to be telling, short enough to survive a typing error.
 GRAM = 4
+#: Letters of a word that stand for all its forms.
 STEM = 4
-#: Shortest product code; shorter mixtures (`8t`, `f2`) are read as phrases.
-MIN_CODE = 5
+#: Shortest product code; shorter mixtures (`8t`, `f2`) are models.
+MIN_CODE, MAX_CODE = 5, 32
 MAX_CODES = 12
 
 _ATOM = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
@@ -41,7 +43,8 @@ def plain_text(text: str | None) -> str:
     if not plain.isascii():
         plain = unicodedata.normalize("NFKD", plain.translate(_INCHES))
         plain = _MARK.sub("", _INVISIBLE.sub("", plain))
-    return _DECIMAL_COMMA.sub(".", _THOUSANDS.sub("", plain.casefold()))
+    plain = plain.casefold()
+    return _DECIMAL_COMMA.sub(".", _THOUSANDS.sub("", plain)) if "," in plain else plain
 
 
 def atoms_of(plain: str) -> list[str]:
@@ -52,73 +55,73 @@ def atoms_of(plain: str) -> list[str]:
     return [ROMAN.get(atom, atom) for atom in _ATOM.findall(plain)]
 
 
-def phrases_of(atoms: Sequence[str]) -> list[str]:
-    """Neighbouring atoms written together: they keep apart `note 8 t` and `8 note`, and join `570 x` with `570x`."""
-    return [f"{one}{other}" for one, other in zip(atoms, atoms[1:], strict=False)]
-
-
 def squashed(plain: str) -> str:
     """Letters and digits alone."""
     return _NOT_ALNUM.sub("", plain)
 
 
-def codes_of(plain: str, limit: int = MAX_CODES) -> list[str]:
+def codes_of(plain: str) -> list[str]:
     """What looks like a model or part number, hyphens taken out: letters with digits, or five digits and more.
 
-    Quantities (`256gb`, `1600mhz`) are none. At most `limit`, in order of appearance.
+    Quantities (`256gb`, `1600mhz`) are none. At most `MAX_CODES`, in order of appearance.
     """
     found: dict[str, None] = {}
     for piece in _PIECE.findall(plain):
+        if len(piece) < MIN_CODE:
+            continue
         for part in (piece, *(piece.split("/") if "/" in piece else ())):
             code = squashed(part)
-            if MIN_CODE <= len(code) <= 32 and _mixed(code) and not is_quantity(part) and not is_quantity(code):
+            if MIN_CODE <= len(code) <= MAX_CODE and _is_mixed(code) and not is_quantity(part) and not is_quantity(code):
                 found[code] = None
-    return list(found)[:limit]
+    return list(found)[:MAX_CODES]
 
 
-def models_of(plain: str) -> list[str]:
-    """Short mixtures of one run of letters and one of digits, `570x`, `h151`, `m3`: names of models, or parts of them.
+def models_of(plain: str) -> list[tuple[str, str]]:
+    """Short mixtures of one run of letters and one of digits, `570x`, `h151`, `m3`, cut in two as `atoms_of` cuts them.
 
-    Quantities are none. Spelled like the phrases of another title that writes them apart.
+    Quantities are none.
     """
-    return [
-        f"{a or ''}{n}{b or ''}" for a, n, b in _MODEL.findall(plain) if bool(a) != bool(b) and not is_quantity(n + b)
-    ]
+    found = [(a, n) if a else (n, b) for a, n, b in _MODEL.findall(plain) if bool(a) != bool(b)]
+    return [(one, other) for one, other in found if not is_quantity(one + other)]
 
 
-def _mixed(code: str) -> bool:
-    digits = sum(c.isdigit() for c in code)
-    return digits == len(code) if digits >= len(code) else digits >= 2 or (digits == 1 and len(code) >= 6)
+def _is_mixed(code: str) -> bool:
+    digits = sum(map(str.isdigit, code))
+    return digits == len(code) or digits >= 2 or (digits == 1 and len(code) > MIN_CODE)
 
 
-def hashes(words: Iterable[str]) -> HashArray:
-    """The distinct CRC-32 of the words (UTF-8), ascending: stable over processes, unlike Python's own hash."""
-    return np.unique(np.fromiter((zlib.crc32(word.encode()) for word in words), np.uint32))
+@lru_cache(maxsize=1 << 16)
+def word_hash(word: str) -> int:
+    """CRC-32 of the word: the same in every process, unlike Python's own hash."""
+    return zlib.crc32(word.encode("utf-8", "surrogatepass"))
 
 
-def each_hash(words: Sequence[str]) -> HashArray:
-    """The CRC-32 of every word, in their order."""
-    return np.fromiter((zlib.crc32(word.encode()) for word in words), np.uint32, count=len(words))
+def hashes(words: Sequence[str]) -> HashArray:
+    """u32[len(words)]: the hash of every word, in their order."""
+    return np.fromiter(map(word_hash, words), np.uint32, count=len(words))
 
 
-def stems_of(atoms: Iterable[str]) -> list[str]:
-    """The first letters of each word, numbers whole: `magenta` and `magentowy` agree, and so do `phos` and `phosphor`."""
-    return [atom[:STEM] for atom in atoms]
+def distinct(words: HashArray) -> HashArray:
+    """The distinct ones, ascending."""
+    return np.unique(words)
+
+
+def runs_of(words: HashArray, length: int) -> HashArray:
+    """u32[n - length + 1]: a hash for each run of so many neighbouring words, in their order."""
+    count = len(words) - length + 1
+    if count <= 0:
+        return np.empty(0, np.uint32)
+    mixed = np.zeros(count, np.uint32)
+    for place in range(length):
+        mixed = (mixed ^ words[place : place + count]) * _FACTOR
+        mixed ^= mixed >> np.uint32(15)
+    return mixed
 
 
 def grams_of(squashed_text: str) -> HashArray:
     """The distinct hashes of all runs of `GRAM` letters; a shorter text is one run."""
-    points = np.frombuffer(squashed_text.encode("utf-32-le"), np.uint32)
-    if len(points) < GRAM:
-        points = np.pad(points, (0, GRAM - len(points))) if len(points) else points
-    if not len(points):
-        return np.empty(0, np.uint32)
-    windows = np.lib.stride_tricks.sliding_window_view(points, GRAM)
-    with np.errstate(over="ignore"):
-        mixed = windows.astype(np.uint32) @ _GRAM_FACTORS
-        mixed ^= mixed >> np.uint32(15)
-        mixed *= np.uint32(0x9E3779B1)
-    return np.unique(mixed)
+    letters = np.frombuffer(squashed_text.ljust(GRAM if squashed_text else 0).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return distinct(runs_of(letters, GRAM))
 
 
-_GRAM_FACTORS = np.array([0x01000193 ** (n + 1) % 2**32 for n in range(GRAM)], np.uint32)
+_FACTOR = np.uint32(0x9E3779B1)

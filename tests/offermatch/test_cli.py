@@ -12,7 +12,7 @@ from offermatch.cli import app
 
 COMMANDS = [
     ["demo"], ["broker"], ["encoder"], ["matcher"], ["replay"], ["simulate"], ["report"], ["topics", "create"],
-    ["bundle", "untrained"], ["bundle", "show"], ["index", "verify"], ["bench", "encoder"],
+    ["bundle", "untrained"], ["bundle", "show"], ["index", "verify"], ["bench", "encoder"], ["train"], ["evaluate"],
 ]  # fmt: skip
 
 
