@@ -207,6 +207,13 @@ def test_a_lost_partition_is_dropped_without_a_trace():
     assert all(work.dropped for work in bench.stage.works)
 
 
+def test_a_partition_that_was_never_taken_over_can_be_given_up():
+    """As it is when the group's offset could not be had and the process leaves."""
+    bench = Bench(partitions=1)
+    bench.worker.revoked([0, 1, 2], lost=False)
+    assert not bench.worker.busy()
+
+
 def test_a_fenced_encoder_stops():
     """Its slot has been given to another process, which must not be fenced in turn."""
     bench = Bench()
