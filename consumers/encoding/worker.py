@@ -79,8 +79,9 @@ class EncodeWorker:
         if not lost:
             self._publish_finished()
         for partition in partitions:
-            self._drop(partition)
-            del self._lanes[partition]
+            if partition in self._lanes:  # not where taking it over failed
+                self._drop(partition)
+                del self._lanes[partition]
             self._full.discard(partition)
 
     def room(self, partition: int) -> int:
@@ -88,17 +89,18 @@ class EncodeWorker:
 
         These are dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds", 1998). Pausing throws away
         what was fetched ahead, so a full partition first works off a half, and one that is nearly full counts as full:
-        otherwise its room of one would have all others read one by one.
+        otherwise its room of one would have all others read one by one. Each record that comes is one more held and one
+        less free, so that half of the difference is what may come at once.
         """
         if self._broken:
             return 0
         free = self._limit - self._in_flight()
-        room = free - len(self._lanes[partition])
-        if room <= 0 or 4 * room < free:
+        slack = free - len(self._lanes[partition])
+        if slack <= 0 or 4 * slack < free:
             self._full.add(partition)
-        elif 2 * room >= free:
+        elif 2 * slack >= free:
             self._full.discard(partition)
-        return 0 if partition in self._full else room
+        return 0 if partition in self._full else (slack + 1) // 2
 
     def submit(self, records: Sequence[Record]) -> None:
         for record in records:

@@ -207,6 +207,13 @@ def test_a_lost_partition_is_dropped_without_a_trace():
     assert all(work.dropped for work in bench.stage.works)
 
 
+def test_a_partition_that_was_never_taken_over_can_be_given_up():
+    """As it is when the group's offset could not be had and the process leaves."""
+    bench = Bench(partitions=1)
+    bench.worker.revoked([0, 1, 2], lost=False)
+    assert not bench.worker.busy()
+
+
 def test_a_fenced_encoder_stops():
     """Its slot has been given to another process, which must not be fenced in turn."""
     bench = Bench()
@@ -258,13 +265,13 @@ def test_nothing_is_published_after_closing():
     assert bench.broker.closed == 1
 
 
-def test_a_partition_may_hold_as_much_as_is_free_for_all():
+def test_a_partition_may_hold_as_much_as_is_free_for_all_however_much_comes_at_once():
     bench = Bench(limit=12, partitions=3)
-    assert [bench.worker.room(p) for p in range(3)] == [12, 12, 12]
+    assert [bench.worker.room(p) for p in range(3)] == [6, 6, 6]
     bench.read(*range(6), partition=0)
-    assert [bench.worker.room(p) for p in range(3)] == [0, 6, 6]
+    assert [bench.worker.room(p) for p in range(3)] == [0, 3, 3]
     bench.read(*range(3), partition=1)
-    assert [bench.worker.room(p) for p in range(3)] == [0, 0, 3]
+    assert [bench.worker.room(p) for p in range(3)] == [0, 0, 2]
 
 
 def test_a_full_partition_works_off_half_before_it_is_read_again():
@@ -276,8 +283,8 @@ def test_a_full_partition_works_off_half_before_it_is_read_again():
         bench.stage.finish(offset)
         bench.worker.poll()
         rooms.append(bench.worker.room(0))
-    # With h held, 16 - h are free for all and 16 - 2h for this one; it is read again when that is half of what is free.
-    assert rooms == [0, 0, 6, 8, 10, 12, 14, 16]
+    # With h held, 16 - h are free for all and 8 - h may come at once; it is read again at a quarter of what is free.
+    assert rooms == [0, 0, 3, 4, 5, 6, 7, 8]
 
 
 def test_it_never_holds_more_than_it_may():

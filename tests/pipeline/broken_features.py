@@ -54,6 +54,10 @@ def raw(value: bytes | None, *headers: tuple[str, bytes], key: bytes | None = No
     return lambda name, _: Event(key if key is not None else name.encode(), value, headers, partition=0)
 
 
+def cut(count: int) -> Callable[[str, str], Event]:
+    return lambda name, _: Event(name.encode(), encode_features(features(name))[:-count], partition=0)
+
+
 def vector(number: float, length: int) -> bytes:
     return np.full(length, number, HALF).tobytes()
 
@@ -66,7 +70,7 @@ FEATURES = [
     Case("garbage", raw(b"\xc1garbage"), bad()),
     Case("an empty value", raw(b""), bad()),
     Case("JSON in place of MessagePack", raw(b'{"offer": {}}'), bad()),
-    Case("a MessagePack that ends too early", lambda n, _: Event(n.encode(), encode_features(features(n))[:-9], partition=0), bad()),
+    Case("a MessagePack that ends too early", cut(9), bad()),
     Case("500 kB of nested arrays", raw(b"\x91" * 500_000 + b"\x90"), bad()),
     Case("a length that lies", raw(b"\xdf\xff\xff\xff\xff"), bad()),
     Case("an unknown encoder", changed(encoder="0000000000000000"), bad("foreign_encoder")),

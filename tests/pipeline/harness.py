@@ -1,6 +1,7 @@
 """A pipeline of a test's own: topics, settings and state that nobody else has, and what became of every offer."""
 
 import contextlib
+import os
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,8 @@ from producers.topic_plan import create
 from tests.pipeline.daemons import Daemon
 from tests.pipeline.readers import Reader, everything_on
 
-#: Seconds; short, since a test that kills a consumer waits that long. 6 is the least that brokers allow by default.
+#: Seconds; short, since a test that kills a consumer waits that long. Other brokers than the embedded one allow no
+#: less than 6 by default.
 SESSION = 3.0
 FOREIGN_SESSION = 6.0
 
@@ -50,9 +52,9 @@ def deletion(offer_id: str) -> Event:
 
 def settings_for(bootstrap: str, folder: Path, name: str, **sections: Mapping[str, Any]) -> Settings:
     """Quick to start and quick to notice. `sections` change single settings: `encoder={"in_flight": 8}`."""
-    embedded = bootstrap.startswith("127.0.0.1")
+    session = FOREIGN_SESSION if "KAFKA_BOOTSTRAP" in os.environ else SESSION
     settings = Settings(
-        kafka=Kafka(bootstrap=bootstrap, session_timeout=SESSION if embedded else FOREIGN_SESSION),
+        kafka=Kafka(bootstrap=bootstrap, session_timeout=session),
         topics=Topics(prefix=f"{name}.", offers_partitions=3),
         photos=Photos(file_root=str(folder / "photos"), timeout=3.0, connect_timeout=2.0),
         encoder=Encoder(model="dummy", group=f"{name}-encoder", http_port=0),

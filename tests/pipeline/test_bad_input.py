@@ -44,11 +44,11 @@ def stream(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Str
             encoder, matcher = pipeline.encoder(), pipeline.matcher()
             sent = {}
             for topic, case in CASES:
-                name = uuid.uuid4().hex
+                name, title = uuid.uuid4().hex, f"{uuid.uuid4().hex} {uuid.uuid4().hex}"
                 event = case.make(name, host.url)
-                (before,) = pipeline.send(offer(f"{name}-before", f"{name} {name[::-1]}"))
+                (before,) = pipeline.send(offer(f"{name}-before", title))
                 (place,) = pipeline.send_to(getattr(pipeline.topics, topic), event)
-                (after,) = pipeline.send(offer(f"{name}-after", f"{name} {name[::-1]}"))
+                (after,) = pipeline.send(offer(f"{name}-after", title))
                 sent[topic, case.name] = Sent(event, place, (before, after))
             pipeline.wait_for(version for one in sent.values() for version in one.twins)
             pipeline.wait_for(

@@ -37,8 +37,8 @@ def test_a_broker_that_restarts_in_mid_stream(make_pipeline, cluster: KafkaClust
         cluster.bootstrap, kafka={"transaction_timeout": 3.0}, encoder={"in_flight": 16}, matcher={"batch_size": 4}
     )
     encoder, matcher = pipeline.encoder(), pipeline.matcher()
-    sent = pipeline.send(*some_offers("a", 800))
-    pipeline.matches.until(lambda found: len(found) > 100, "some decisions")
+    sent = pipeline.send(*some_offers("a", 300))
+    pipeline.matches.until(lambda found: len(found) > 50, "some decisions")
     cluster.kill(NODE)
     cluster.start_node(NODE, can_produce)
     sent += pipeline.send(*some_offers("b", 100))
@@ -70,7 +70,7 @@ def test_a_broker_that_stands_still_for_longer_than_a_transaction_may_take(make_
     with photo_host() as host:
         encoder, matcher = pipeline.encoder(), pipeline.matcher()
         gated = [offer(f"g-{n}", f"dress {n}", image_urls=[f"{host.url}/gated.jpg?{n}"]) for n in range(6)]
-        sent = pipeline.send(*some_offers("a", 1_000), *gated)
+        sent = pipeline.send(*some_offers("a", 800), *gated)
         pipeline.matches.until(lambda found: len(found) > 100, "some decisions")
         wait_until(lambda: len(host.asked) == len(gated), "all photos to be asked for")
         cluster.pause(NODE)
@@ -110,7 +110,7 @@ def test_stopping_does_not_wait_for_a_broker_that_is_gone(make_pipeline, cluster
         matcher={"batch_size": 4},
     )
     encoder, matcher = pipeline.encoder(), pipeline.matcher()
-    sent = pipeline.send(*some_offers("a", 800))
+    sent = pipeline.send(*some_offers("a", 300))
     pipeline.matches.until(lambda found: len(found) > 50, "some decisions")
     cluster.kill(NODE)
     encoder.signal(signal.SIGTERM)

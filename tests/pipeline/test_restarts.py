@@ -51,11 +51,11 @@ def test_processes_that_are_killed_lose_nothing_and_repeat_nothing(make_pipeline
     print(f"seed {seed}")
     draws = random.Random(seed)
     pipeline: Pipeline = make_pipeline(encoder={"in_flight": 32}, matcher={"batch_size": 8})
-    sent = pipeline.send(*a_market(seed, 2_000))
+    sent = pipeline.send(*a_market(seed, 1_000))
     running = {"encoder": pipeline.encoder(), "matcher": pipeline.matcher()}
     for victims in (["matcher"], ["encoder"], ["matcher", "encoder"]):
         already = len(pipeline.matches.records)
-        more = draws.randint(30, 200)
+        more = draws.randint(20, 120)
         pipeline.matches.until(lambda found, enough=already + more: len(found) >= enough, f"{more} more decisions")
         for victim in victims:
             running[victim].kill()

@@ -74,7 +74,7 @@ def test_what_is_not_finished_in_time_is_left_to_the_next(make_pipeline):
 
 def test_a_matcher_stops_between_two_batches(make_pipeline):
     pipeline: Pipeline = make_pipeline(matcher={"batch_size": 4})
-    sent = pipeline.send(*(offer(f"{n}", f"shirt {n}") for n in range(1_000)))
+    sent = pipeline.send(*(offer(f"{n}", f"shirt {n}") for n in range(400)))
     pipeline.encoder()
     matcher = pipeline.matcher()
     pipeline.matches.until(lambda found: len(found) > 20, "some decisions")
