@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 EXTRAS := kafka,dev
 SOURCES := matcher index_store consumers producers broker demo benchmarks offermatch tests conftest.py
 
-.PHONY: help setup demo test check lint format schemas constraints clean
+.PHONY: help setup demo test outage check lint format schemas constraints clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ demo: $(READY)  ## run everything on a Kafka of its own and show it working
 
 test: $(READY) lint  ## run all tests
 	$(BIN)/python -m pytest
+
+outage: $(READY)  ## brokers killed, stopped and away for long: minutes, and not yet free of flakes
+	$(BIN)/python -m pytest -m outage
 
 check: $(READY) lint  ## the quick part: format, lint, types, layering, unit tests
 	$(BIN)/python -m pytest -q -m "not kafka and not slow"

@@ -8,7 +8,15 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_STORED,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from consumers.client import consumer_config, record_of
 from consumers.status import Status
@@ -25,7 +33,7 @@ IDLE_WAIT = 0.1
 BUSY_WAIT = 0.005
 #: Seconds that it waits for an answer without which it cannot go on; longer than Kafka takes to end the transaction of
 #: a predecessor, until which it does not say how far that one came.
-ANSWER_WAIT = 30.0
+ANSWER_WAIT = 10.0
 
 
 class LogDataLostError(RuntimeError):
@@ -190,18 +198,28 @@ class Loop:
         for partition in partitions:
             offset = self._worker.assigned(partition.partition)
             if offset is None:
-                offset = self.committed(partition.partition)
-            starts.append(
-                TopicPartition(self._topic, partition.partition, OFFSET_BEGINNING if offset is None else offset)
-            )
+                offset = self._committed_or_asked_for(partition.partition)
+            starts.append(TopicPartition(self._topic, partition.partition, offset))
             self._owned.add(partition.partition)
-            if offset is not None:
+            if offset >= 0:
                 self._next[partition.partition] = offset
         consumer.incremental_assign(starts)
         # A pause outlives the assignment that it was made in.
         consumer.resume(starts)
         log.info("%s: assigned %s", self._topic, sorted(p.partition for p in partitions))
         self._status.set("assigned", True)
+
+    def _committed_or_asked_for(self, partition: int) -> int:
+        """Where to start: the committed offset, the beginning without one, or librdkafka's choice if Kafka is slow.
+
+        It goes on asking in the background, but takes a group without an offset for an error: it is the second choice.
+        """
+        try:
+            offset = self.committed(partition)
+        except TimeoutError as error:
+            log.warning("%s; librdkafka goes on asking", error)
+            return int(OFFSET_STORED)
+        return int(OFFSET_BEGINNING) if offset is None else offset
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._give_up(consumer, partitions, lost=False)
