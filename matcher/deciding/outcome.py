@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from matcher.events.decision import Candidate, Evidence, ReviewReason
 from matcher.events.offer import Offer
+from matcher.gtin import valid_gtin
 from matcher.model.bundle import Thresholds
 
 
@@ -41,16 +42,6 @@ def codes_conflict(one: Offer, other: Offer) -> bool:
     """Whether both offers carry a valid GTIN and the two differ: then they are different trade items (GS1)."""
     left, right = valid_gtin(one.gtin), valid_gtin(other.gtin)
     return left is not None and right is not None and left != right
-
-
-def valid_gtin(text: str | None) -> str | None:
-    """The GTIN-8, -12, -13 or -14 in `text` as 14 digits, or None where the check digit (GS1, modulo 10) is wrong."""
-    digits = (text or "").replace(" ", "").replace("-", "")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) in (8, 12, 13, 14)) or not int(digits):
-        return None
-    padded = digits.zfill(14)
-    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(padded))
-    return padded if total % 10 == 0 else None
 
 
 def explain(modalities: dict[str, float], *, conflict: bool, runner_up: float | None) -> tuple[Evidence, ...]:

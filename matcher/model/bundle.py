@@ -11,17 +11,21 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from matcher.model.calibration import Calibration, Logistic, Piecewise
 from matcher.model.kinds import Concatenation, Inputs, Linear, NumberScaling, Perceptron, Projection, Share
 from matcher.model.network import Network
+from matcher.model.promise import Promise, TrainingFacts
 from matcher.model.weights import WEIGHTS_FILE, read_network, write_network
+from matcher.verifier.facts import VerifierFacts
+from matcher.verifier.model import VERIFIER_FILE, Verifier, read_verifier, write_verifier
 
 __all__ = [
     "SCHEMA", "Bundle", "BundleUnusable", "Concatenation", "EncoderFacts", "Inputs", "Linear", "Logistic",
-    "NumberScaling", "Perceptron", "Projection", "Search", "Share", "Thresholds", "find_bundle", "fingerprint_of",
-    "load_bundle", "save_bundle",
+    "NumberScaling", "Perceptron", "Piecewise", "Projection", "Search", "Share", "Thresholds", "find_bundle",
+    "fingerprint_of", "load_bundle", "save_bundle",
 ]  # fmt: skip
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "bundle.json"
 
 
@@ -38,13 +42,6 @@ class EncoderFacts(Struct, frozen=True, kw_only=True):
     text_dim: Annotated[int, Meta(ge=1, le=65_536)]
 
 
-class Logistic(Struct, frozen=True, kw_only=True, tag="logistic", tag_field="kind"):
-    """probability = 1 / (1 + exp(-(slope · score + intercept)))."""
-
-    slope: Annotated[float, Meta(gt=0)]
-    intercept: float
-
-
 class Thresholds(Struct, frozen=True, kw_only=True):
     """Where the three outcomes part, as probabilities of the best candidate.
 
@@ -58,17 +55,24 @@ class Thresholds(Struct, frozen=True, kw_only=True):
 
 
 class Search(Struct, frozen=True, kw_only=True):
-    """`candidates`: how many nearest offers are looked at. `exclude_own_seller`: a seller lists a product once."""
+    """`candidates`: how many nearest offers are looked at. `exclude_own_seller`: a seller lists a product once.
+
+    `brand_blocks`: an offer with a brand is compared with compatible brands and the brandless alone.
+    """
 
     candidates: Annotated[int, Meta(ge=3, le=1_000)] = 10
     exclude_own_seller: bool = True
+    brand_blocks: bool = False
 
 
 class Bundle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a matcher needs to decide. `match_rate`: the share of offers with a match that thresholds hold for.
 
-    `trained` is False where nothing was learned and the thresholds promise nothing; `note` says so to people. `network`
-    is no part of `bundle.json`: the weights of a learned projection, None where nothing was learned.
+    `trained` is False where nothing was learned and the thresholds promise nothing; `note` says so to people.
+    `promise`: what the accept threshold was tested for, None where it was not tested. `pair_threshold`: the score from
+    which a pair is called the same product where pairs are labelled; it decides nothing in the stream.
+
+    `network` and `pair_verifier` are no part of `bundle.json`: what the files beside it hold, None where there is none.
     """
 
     schema: int = SCHEMA
@@ -78,12 +82,17 @@ class Bundle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     encoder: EncoderFacts
     features_topic: str = "offer-features"
     projection: Projection
-    calibration: Logistic
+    verifier: VerifierFacts | None = None
+    calibration: Calibration
     thresholds: Thresholds
+    pair_threshold: float | None = None
     search: Search
     match_rate: Share
+    promise: Promise | None = None
+    training: TrainingFacts | None = None
     fingerprint: str = ""
     network: Network | None = None
+    pair_verifier: Verifier | None = None
 
     @property
     def dim(self) -> int:
@@ -96,10 +105,11 @@ class Bundle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def fingerprint_of(bundle: Bundle) -> str:
     """16 hex digits over all that changes a score or a decision; the name and the note do not.
 
-    The weights of a learned projection are covered by the digest that `projection` holds.
+    The weights of a learned projection and the verifier are covered by digests in `projection` and `verifier`.
     """
     parts = (
-        bundle.schema, bundle.encoder, bundle.projection, bundle.calibration, bundle.thresholds, bundle.search,
+        bundle.schema, bundle.encoder, bundle.projection, bundle.verifier, bundle.calibration, bundle.thresholds,
+        bundle.search,
     )  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
@@ -109,7 +119,6 @@ def save_bundle(bundle: Bundle, folder: Path) -> Bundle:
 
     ValueError when a learned projection comes without its weights, or with others.
     """
-    signed = msgspec.structs.replace(bundle, fingerprint=fingerprint_of(bundle))
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(bundle.projection, Concatenation):
         (folder / WEIGHTS_FILE).unlink(missing_ok=True)
@@ -117,8 +126,15 @@ def save_bundle(bundle: Bundle, folder: Path) -> Bundle:
         raise ValueError(f"expected the weights of the {type(bundle.projection).__name__} projection, got none")
     else:
         write_network(bundle.network, bundle.projection, folder)
-    content = msgspec.to_builtins(msgspec.structs.replace(signed, network=None))
-    del content["network"]
+    if bundle.pair_verifier is None:
+        (folder / VERIFIER_FILE).unlink(missing_ok=True)
+    else:
+        write_verifier(bundle.pair_verifier, folder)
+    facts = bundle.pair_verifier.facts if bundle.pair_verifier else None
+    bundle = msgspec.structs.replace(bundle, verifier=facts)
+    signed = msgspec.structs.replace(bundle, fingerprint=fingerprint_of(bundle))
+    content = msgspec.to_builtins(msgspec.structs.replace(signed, network=None, pair_verifier=None))
+    del content["network"], content["pair_verifier"]
     text = msgspec.json.format(msgspec.json.encode(content), indent=2)
     (folder / FILE).write_bytes(text + b"\n")
     return signed
@@ -148,13 +164,21 @@ def load_bundle(name: str) -> Bundle:
             f"{folder}: expected fingerprint {fingerprint_of(bundle)}, the file says {bundle.fingerprint!r}: "
             "it was edited or damaged"
         )
-    if isinstance(bundle.projection, Concatenation):
-        return bundle
-    width = bundle.projection.inputs.width(bundle.encoder.image_dim, bundle.encoder.text_dim)
     try:
-        return msgspec.structs.replace(bundle, network=read_network(bundle.projection, width, folder))
+        return _with_files(bundle, folder)
     except ValueError as error:
         raise BundleUnusable(str(error)) from None
+
+
+def _with_files(bundle: Bundle, folder: Path) -> Bundle:
+    """With what lies in the files beside `bundle.json`."""
+    network, verifier = None, None
+    if not isinstance(bundle.projection, Concatenation):
+        width = bundle.projection.inputs.width(bundle.encoder.image_dim, bundle.encoder.text_dim)
+        network = read_network(bundle.projection, width, folder)
+    if bundle.verifier is not None:
+        verifier = read_verifier(bundle.verifier, folder)
+    return msgspec.structs.replace(bundle, network=network, pair_verifier=verifier)
 
 
 def find_bundle(name: str) -> Path:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
 from matcher.deciding.identity import product_id, review_id
 from matcher.deciding.known import Known, Memory, exact_scores
-from matcher.deciding.outcome import valid_gtin
+from matcher.gtin import valid_gtin
 from matcher.events.envelope import Record
 from matcher.events.offer import Offer
 from matcher.events.place import Version

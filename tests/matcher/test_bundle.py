@@ -74,7 +74,7 @@ def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"not json", b"\xff\xfe", b'{"schema": 1, "name": "\xff"}', b"[]", b'{"schema": "1"}', b"[" * 100_000],
+    [b"", b"{", b"not json", b"\xff\xfe", b'{"schema": 2, "name": "\xff"}', b"[]", b'{"schema": "1"}', b"[" * 100_000],
 )
 def test_a_damaged_file_is_no_bundle(folder: Path, content: bytes) -> None:
     (folder / "bundle.json").write_bytes(content)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matcher.deciding.outcome import choose, codes_conflict, explain, valid_gtin
+from matcher.deciding.outcome import choose, codes_conflict, explain
+from matcher.gtin import valid_gtin
 from matcher.events.decision import Candidate, Evidence
 from matcher.events.offer import Offer
 from matcher.events.place import Version

@@ -86,8 +86,9 @@ def test_of_a_transaction_that_fails_nothing_is_left(bench: Bench):
     transactions = bench.transactions()
     transactions.init()
     bench.publish(transactions, b"before", upto=1)
-    with pytest.raises(AbortedError, match="MSG_SIZE_TOO_LARGE"):
-        bench.publish(transactions, b"good", random.Random(1).randbytes(3_000_000), upto=9)
+    too_large = random.Random(1).randbytes(3_000_000)
+    with pytest.raises(AbortedError):
+        bench.publish(transactions, b"good", too_large, upto=9)
     assert transactions.init_again(30.0)
     bench.publish(transactions, b"after", upto=2)
     assert bench.read() == [b"before", b"after"]
