@@ -217,16 +217,31 @@ def simulate(
     offers: Annotated[int, typer.Option(min=1, help="How many offers.")] = 1000,
     sellers: Annotated[int, typer.Option(min=1, help="How many sellers.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same marketplace.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for an offer table with photos; nothing is sent, no Kafka needed.")
+    ] = None,
+    per_style: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --out: of one style so many offers at most, so that more styles fit."),
+    ] = None,
     truth: Annotated[Path, typer.Option(help="File for the true product of every offer.")] = Path("truth.csv"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port for the photos; part of their URLs.")] = 8765,
     rate: Annotated[float, typer.Option(min=0, help=RATE)] = 0,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Send a simulated marketplace to the topic offers, and serve its photos until all offers are encoded."""
-    from consumers.simulation import Simulation, simulate_market
+    """Send a simulated marketplace to the topic offers and serve its photos until all are encoded; or write a table."""
+    from consumers.simulation import Simulation, simulate_market, write_market
     from matcher.settings import load_settings
+    from producers.marketplace.table import Plan
 
+    if out is not None:
+        photos = write_market(Plan(seed=seed, offers=offers, sellers=sellers, per_style=per_style), out)
+        if json:
+            _print_json({"offers": offers, "photos": photos, "table": str(out)})
+        return
+    if per_style is not None:
+        raise typer.BadParameter("--per-style is for tables: give --out too")
     simulation = Simulation(offers=offers, sellers=sellers, seed=seed, port=port, truth=truth, rate=rate or None)
     sent = simulate_market(simulation, load_settings(config))
     if json:
@@ -257,39 +272,42 @@ def report(
 def train(
     folders: Annotated[list[Path], typer.Argument(help="Offer tables, or folders that hold one each.")],
     out: Annotated[Path, typer.Option(help="Folder for the bundle.")],
+    calibrate: Annotated[
+        list[Path] | None, typer.Option(help="A table that calibrates and tests, and teaches nothing; repeatable.")
+    ] = None,
     match_rate: Annotated[
         float, typer.Option(min=0.001, max=1, help="Share of offers with a match, in the stream.")
     ] = 0.1,
+    target: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Precision promised of automatic matches.")] = 0.99,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="How sure the promise is.")] = 0.95,
     reviews: Annotated[float, typer.Option(min=0, max=1000, help="Reviews per 1,000 offers that people can do.")] = 100,
-    held_out: Annotated[
-        float, typer.Option(min=0.05, max=0.9, help="Share that calibrates and teaches nothing.")
-    ] = 0.3,
+    verifier: Annotated[bool, typer.Option(help="Let a pair verifier judge the nearest offers.")] = True,
     own_seller: Annotated[bool, typer.Option(help="Let a seller's offers match each other.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Learn a projection from offers whose products are known, calibrate it on others, and write a bundle."""
+    """Learn from offers whose products are known, calibrate and test on products not learned from, write a bundle."""
     from rich.console import Console
 
+    from matcher.model.bundle import Search
     from matcher.settings import load_settings
     from matcher.training.options import ProjectionOptions
     from matcher.training.recipe import Recipe
-    from offermatch.learning import train_bundle
+    from matcher.training.thresholds import Aim
+    from matcher.verifier.training import VerifierOptions
+    from offermatch.learning import train_bundle, trained_view
 
     recipe = Recipe(
         projection=ProjectionOptions(seeds=(seed,)),
-        held_out=held_out,
-        match_rate=match_rate,
+        verifier=VerifierOptions() if verifier else None,
+        aim=Aim(target=target, confidence=confidence, match_rate=match_rate),
         reviews=reviews,
-        exclude_own_seller=not own_seller,
+        search=Search(exclude_own_seller=not own_seller),
         seed=seed,
     )
-    bundle, trained = train_bundle(folders, out, recipe, load_settings(config), Console(stderr=True))
-    print(
-        f"{out}: bundle {bundle.fingerprint}, learned from {trained.fitted.offers:,} offers of "
-        f"{trained.fitted.products:,} products, calibrated on {trained.calibrated_on:,} decisions\n{bundle.note}"
-    )
+    bundle, trained = train_bundle(folders, calibrate or [], out, recipe, load_settings(config), Console(stderr=True))
+    print(f"{out}: {trained_view(bundle, trained)}")
     if json:
         _print_json(
             {
@@ -297,7 +315,10 @@ def train(
                 "offers": trained.fitted.offers,
                 "products": trained.fitted.products,
                 "calibrated_on": trained.calibrated_on,
+                "accept": bundle.thresholds.accept,
                 "review": bundle.thresholds.review,
+                "promise": bundle.promise,
+                "metrics": bundle.training.metrics if bundle.training else {},
             }
         )
 

@@ -2,25 +2,25 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from consumers.datasets import Account, Needs, load_datasets
 from consumers.datasets import Progress as Reached
 from consumers.encoding.process import encoder_spec
-from matcher.arrays import F64Array
+from matcher.evaluation.blocking import brand_rule
 from matcher.evaluation.evaluate import Evaluated, Model, evaluate
 from matcher.evaluation.result import Mode
 from matcher.model import Bundle, BundleUnusable, save_bundle
-from matcher.model.calibration import probability
+from matcher.model.calibration import probabilities
 from matcher.model.projection import project_arrays
 from matcher.settings import Settings
 from matcher.training.dataset import Dataset
-from matcher.training.projection import Reached as Step
-from matcher.training.recipe import Recipe, Trained, train
+from matcher.training.drafts import scorer_of
+from matcher.training.recipe import Doing, Recipe, Trained, train
 from matcher.training.splits import dataset_groups, product_labels
 
 
@@ -115,41 +115,66 @@ def _bars(console: Console) -> Progress:
 
 
 def train_bundle(
-    folders: Sequence[Path], out: Path, recipe: Recipe, settings: Settings, console: Console
+    folders: Sequence[Path],
+    calibrating: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    settings: Settings,
+    console: Console,
 ) -> tuple[Bundle, Trained]:
-    """Learns from the tables and writes a bundle. Raises `DatasetUnusable`, `EncoderUnavailable`, `Unlearnable`."""
-    datasets = datasets_for(folders, settings, console)
+    """Learns from the tables, calibrates and tests on others, and writes a bundle.
+
+    Raises `DatasetUnusable`, `EncoderUnavailable`, `Unlearnable`.
+    """
+    datasets = datasets_for([*folders, *calibrating], settings, console)
     with _bars(console) as bars:
-        task = bars.add_task("training", total=None)
+        tasks: dict[str, TaskID] = {}
 
-        def show(step: Step) -> None:
-            said = f"training: loss {step.loss:.3f}"
-            bars.update(task, completed=step.step, total=step.steps, description=said)
+        def show(doing: Doing) -> None:
+            if doing.what not in tasks:
+                tasks[doing.what] = bars.add_task(doing.what, total=doing.of)
+            bars.update(tasks[doing.what], completed=doing.done, total=doing.of)
 
-        trained = train(datasets, out.name, recipe, show)
+        trained = train(datasets[: len(folders)], out.name, recipe, datasets[len(folders) :], show)
     return save_bundle(trained.bundle, out), trained
+
+
+def trained_view(bundle: Bundle, trained: Trained) -> str:
+    """What training came to, in a few lines."""
+    figures = bundle.training.metrics if bundle.training else {}
+    said = ", ".join(f"{name.removeprefix('out_of_fold_')} {value:.3f}" for name, value in figures.items())
+    review = trained.review
+    return "\n".join(
+        [
+            f"bundle {bundle.fingerprint}, learned from {trained.fitted.offers:,} offers of "
+            f"{trained.fitted.products:,} products, calibrated on {trained.calibrated_on:,} decisions",
+            f"on products that were not learned from: {said or 'nothing to measure'}",
+            f"review from probability {review.threshold:.3f} on: {review.per_thousand:.0f} of 1,000 offers",
+            bundle.note,
+        ]
+    )
 
 
 def evaluate_bundle(folder: Path, bundle: Bundle, settings: Settings, console: Console, mode: Mode) -> Evaluated:
     """Measures a bundle on a table. Nothing is fitted on it. Raises `BundleUnusable` for another encoder's bundle."""
-    (dataset,) = datasets_for([folder], settings, console)
+    (dataset,) = datasets_for([folder], settings, console, Needs(products=True))
     if dataset.encoder.fingerprint != bundle.encoder.fingerprint:
         raise BundleUnusable(
             f"expected a bundle for encoder {dataset.encoder.model} ({dataset.encoder.fingerprint}), bundle "
             f"{bundle.name!r} is for {bundle.encoder.model} ({bundle.encoder.fingerprint})"
         )
-
-    def calibrate(scores: F64Array) -> F64Array:
-        return np.array([probability(float(score), bundle.calibration) for score in scores])
-
     model = Model(
         fingerprint=bundle.fingerprint,
-        calibrate=calibrate,
+        scorer=scorer_of(bundle),
+        calibrate=partial(probabilities, calibration=bundle.calibration),
         accept=bundle.thresholds.accept,
         review=bundle.thresholds.review,
+        margin=bundle.thresholds.margin,
         match_rate=bundle.match_rate,
+        pair_threshold=bundle.pair_threshold,
         candidates=bundle.search.candidates,
         exclude_own_seller=bundle.search.exclude_own_seller,
+        allowed=brand_rule(dataset.offers) if bundle.search.brand_blocks else None,
     )
     embeddings = project_arrays(dataset.features, bundle)
     return evaluate(dataset, embeddings, model, groups=dataset_groups(dataset, product_labels(dataset)), mode=mode)

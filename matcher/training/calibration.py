@@ -42,8 +42,9 @@ def by_hiding(answers: Answers, groups: I64Array, match_rate: float) -> Sample:
     """Every query as it is and with its partners hidden, weighed so that a share `match_rate` has a match.
 
     `groups` i64[n]: the sibling group of each query of the answers. Exact at any rate, also where all queries have a
-    match. Raises ValueError for a rate outside (0, 1] and without any query that has a match.
+    match. Raises ValueError for a rate outside (0, 1], without any query that has a match, and for groups of others.
     """
+    _check_groups(groups, answers.top)
     mixed = mixture(answers, match_rate)
     return _sample(mixed.top, mixed.weights(np.ones((1, len(answers.top))))[0], groups[mixed.origin])
 
@@ -51,8 +52,12 @@ def by_hiding(answers: Answers, groups: I64Array, match_rate: float) -> Sample:
 def by_weighing(top: TopDecisions, groups: I64Array, match_rate: float) -> Sample:
     """Queries as they are, with and without a match, weighed to the declared rate: no partner is hidden.
 
-    Exact too, by importance weights. Raises ValueError where no query has a match, or all have one.
+    Exact too, by importance weights. Raises ValueError for a rate outside (0, 1], where no query has a match, or all
+    have one, and for groups of others.
     """
+    if not 0 < match_rate <= 1:
+        raise ValueError(f"expected a match rate above 0 and at most 1, got {match_rate}")
+    _check_groups(groups, top)
     measured = float(top.has_match.mean()) if len(top) else 0.0
     if not 0 < measured < 1:
         raise ValueError(f"expected queries with and without a match, got a match rate of {measured}")
@@ -61,7 +66,12 @@ def by_weighing(top: TopDecisions, groups: I64Array, match_rate: float) -> Sampl
 
 
 def joined(samples: Sequence[Sample]) -> Sample:
-    """Several samples as one, each with its share of decisions; groups of different samples stay different."""
+    """Several samples as one, each with its share of decisions; groups of different samples stay different.
+
+    Raises ValueError without any.
+    """
+    if not samples:
+        raise ValueError("expected at least one sample to join")
     offsets = np.cumsum([0, *(int(sample.group.max(initial=-1)) + 1 for sample in samples)])
     return Sample(
         score=np.concatenate([sample.score for sample in samples]),
@@ -84,7 +94,8 @@ def fit_logistic(sample: Sample) -> Logistic:
 def fit_piecewise(sample: Sample) -> Piecewise:
     """Isotonic regression on blocks of decisions, joined by straight lines. Raises `Unlearnable`.
 
-    Each block is drawn towards the mean by two decisions, so that no probability is exactly 0 or 1.
+    Each block is drawn towards the mean by two decisions, so that no probability is exactly 0 or 1. Decisions of equal
+    score share a block: what stands first among them says nothing.
     """
     _check(sample)
     weight = _even(sample)
@@ -95,6 +106,7 @@ def fit_piecewise(sample: Sample) -> Piecewise:
     for mass in (weight[order], (weight * sample.right)[order]):
         reached = np.cumsum(mass)
         cuts = np.union1d(cuts, np.searchsorted(reached, np.linspace(0, reached[-1], parts + 1)[1:-1]))
+    cuts = _beside_ties(cuts, sample.score[order])
     _, block = np.unique(np.searchsorted(cuts, np.arange(len(order)), side="right"), return_inverse=True)
     held = np.bincount(block, weight[order])
     mean = float(np.average(sample.right, weights=weight))
@@ -119,20 +131,23 @@ class Chosen(Struct, frozen=True, kw_only=True):
 def fit_calibration(sample: Sample, *, folds: int = 5, seed: int = 0) -> Chosen:
     """Fits both kinds and keeps the better one on groups it was not fitted to; the logistic where they are equal.
 
-    Raises `Unlearnable` without right and wrong decisions, or with fewer groups than folds.
+    Raises `Unlearnable` without right and wrong decisions, where the rest of a fold never has both, or with fewer
+    groups than folds.
     """
     _check(sample)
     if len(np.unique(sample.group)) < folds:
         raise Unlearnable(f"expected decisions of {folds} sibling groups at least, got {len(np.unique(sample.group))}")
     fold = folds_of(sample.group, folds, seed)
-    logistic = table = 0.0
+    logistic = table = total = 0.0
     for held in range(folds):
         kept, out = _take(sample, fold != held), _take(sample, fold == held)
-        if kept.right.all() or not kept.right.any():
+        if _one_kind(kept):
             continue
         logistic += _loss(probabilities(out.score, fit_logistic(kept)), out)
         table += _loss(probabilities(out.score, fit_piecewise(kept)), out)
-    total = float(sample.weight.sum())
+        total += float(out.weight.sum())
+    if not total:
+        raise Unlearnable("expected right and wrong decisions in several sibling groups, all of a kind are in one fold")
     return Chosen(
         calibration=fit_piecewise(sample) if table < logistic else fit_logistic(sample),
         logistic_loss=logistic / total,
@@ -158,10 +173,15 @@ def shifted(calibration: Calibration, measured: float, declared: float) -> Calib
 
 
 def calibration_error(probability: F64Array, sample: Sample, *, bins: int = 10) -> float:
-    """The mean distance between the probabilities f64[n] and the share that was right, over bins of equal weight."""
-    order = np.argsort(probability, kind="stable")
-    place = np.minimum((np.cumsum(sample.weight[order]) / sample.weight.sum() * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(place, (sample.weight * (probability - sample.right))[order], bins)
+    """The mean distance between the probabilities f64[n] and the share that was right, over bins of equal weight.
+
+    Equal probabilities share a bin.
+    """
+    _, level = np.unique(probability, return_inverse=True)
+    held = np.bincount(level, sample.weight)
+    middle = (np.cumsum(held) - held / 2) / sample.weight.sum()
+    place = np.minimum((middle * bins).astype(np.int64), bins - 1)[level]
+    gap = np.bincount(place, sample.weight * (probability - sample.right), bins)
     return float(np.abs(gap).sum() / sample.weight.sum())
 
 
@@ -190,11 +210,31 @@ def _even(sample: Sample) -> F64Array:
     return np.asarray(sample.weight * (worth / sample.weight.sum()))
 
 
-def _check(sample: Sample) -> None:
+def _beside_ties(cuts: I64Array, ranked: F64Array) -> I64Array:
+    """Each cut (the first row of a block, in ascending scores) at the nearer end of the scores it would part."""
+    score = ranked[np.minimum(cuts, len(ranked) - 1)]
+    first, last = np.searchsorted(ranked, score, "left"), np.searchsorted(ranked, score, "right")
+    later = (first == 0) | ((last < len(ranked)) & (last - cuts < cuts - first))
+    return np.unique(np.where(later, last, first))
+
+
+def _one_kind(sample: Sample) -> str:
+    """What all decisions that have weight are; empty where there are right and wrong ones."""
     counted = sample.right[sample.weight > 0]
-    if not len(counted) or counted.all() or not counted.any():
-        kind = "right" if len(counted) and counted.all() else "wrong"
-        raise Unlearnable(f"expected right and wrong decisions among the {len(counted)} that calibrate, all are {kind}")
+    if not counted.any():
+        return "wrong"
+    return "right" if counted.all() else ""
+
+
+def _check(sample: Sample) -> None:
+    if kind := _one_kind(sample):
+        counted = int((sample.weight > 0).sum())
+        raise Unlearnable(f"expected right and wrong decisions among the {counted} that calibrate, all are {kind}")
+
+
+def _check_groups(groups: I64Array, top: TopDecisions) -> None:
+    if len(groups) != len(top):
+        raise ValueError(f"expected a sibling group for each of the {len(top)} queries, got {len(groups)}")
 
 
 def _loss(probability: F64Array, sample: Sample) -> float:

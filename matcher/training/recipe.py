@@ -1,135 +1,164 @@
-"""From datasets to a bundle: learn on most sibling groups, calibrate the top-1 decision on the others.
+"""From datasets to a bundle: learn, calibrate the top-1 decision, certify a threshold or say why there is none.
 
-Nothing accepts automatically yet: `thresholds.accept` is None until a threshold is certified on products used for
-nothing else. The bundle sends to people what a review budget allows.
+What is calibrated and tested are decisions on products that nothing was learned from: those of tables that are given
+for it, half of their sibling groups for the calibration and half for the test; else, for the calibration, each fold as
+what was learned from the other folds decides it. The bundle that is written is the one that was tested.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct
-from sklearn.linear_model import LogisticRegression
 
-from matcher.arrays import BoolArray, F64Array
-from matcher.evaluation.decisions import ask
-from matcher.evaluation.match_rates import draw
-from matcher.evaluation.visibility import visibility_of
-from matcher.model.bundle import Bundle, Logistic, Search, Thresholds
-from matcher.model.projection import project_arrays
+from matcher.arrays import I64Array
+from matcher.evaluation.decisions import Answers
+from matcher.evaluation.pairs import best_threshold
+from matcher.evaluation.review import Validator
+from matcher.model.bundle import Bundle, Search, Thresholds
+from matcher.model.calibration import probabilities
+from matcher.model.promise import Promise, TrainingFacts
+from matcher.training.calibration import Chosen, Sample, by_hiding, fit_calibration, joined
+from matcher.training.certificate import certificate, divided, keep_apart
 from matcher.training.dataset import Dataset
+from matcher.training.drafts import Doing, Draft, Held, Progress, draft, embedding_of, scorer_of
+from matcher.training.facts import out_of_fold_figures, table_facts
 from matcher.training.labelled import Unlearnable
 from matcher.training.options import ProjectionOptions
-from matcher.training.projection import Fitted, Reached, fit_projection
-from matcher.training.splits import held_out
+from matcher.training.projection import Fitted
+from matcher.training.splits import dataset_groups, product_labels
+from matcher.training.thresholds import Aim, ReviewChoice, review_threshold
+from matcher.verifier.training import VerifierOptions
 
-#: Random mixtures at the declared match rate from which calibration and review threshold are taken.
-DRAWS = 25
+__all__ = ["Doing", "Recipe", "Trained", "train"]
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
-    """How a bundle is made. `held_out`: the share of offers, by sibling groups, that calibrates and teaches nothing.
+    """How a bundle is made. `match_rate`: the share of offers with a match, in the stream the bundle is for.
 
-    `match_rate`: the share of offers with a match, in the stream the bundle is for. `reviews`: per 1,000 offers.
+    `verifier` None: the score is the inner product of embeddings. `aim`: the promise of the accept threshold. `reviews`
+    per 1,000 offers that people can do, and the precision `goal` of what they confirm. `held_out`: the share of sibling
+    groups that is kept for calibration and test where a table is large enough to certify something with it. `folds`:
+    for what must be learned without the offers that it is used on.
     """
 
     projection: ProjectionOptions = ProjectionOptions()
-    held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.3
-    match_rate: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    verifier: VerifierOptions | None = VerifierOptions()
+    aim: Aim = Aim()
     reviews: Annotated[float, Meta(ge=0, le=1000)] = 100.0
-    exclude_own_seller: bool = True
+    goal: Annotated[float, Meta(gt=0, lt=1)] = 0.9
+    held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.4
+    folds: Annotated[int, Meta(ge=2, le=20)] = 3
+    search: Search = Search()
+    validator: Validator = Validator()
     seed: int = 0
 
 
 class Trained(Struct, frozen=True, kw_only=True):
-    """The bundle, not yet signed, what it learned from, and how many decisions calibrated it."""
+    """The bundle, not yet signed, and how it came about. `calibrated_on`: decisions; `calibration_losses`: of both
+    kinds, on groups not fitted to."""
 
     bundle: Bundle
     fitted: Fitted
     calibrated_on: int
+    calibration: Chosen
+    review: ReviewChoice
 
 
 def train(
-    datasets: Sequence[Dataset], name: str, recipe: Recipe, on_progress: Callable[[Reached], None] = lambda _: None
+    datasets: Sequence[Dataset],
+    name: str,
+    recipe: Recipe,
+    calibrating: Sequence[Dataset] = (),
+    on_progress: Progress = lambda _: None,
 ) -> Trained:
-    """Trains and calibrates. Raises `Unlearnable` where the datasets hold too little for either."""
+    """Trains on `datasets`; nothing is learned from those `calibrating`. Raises `Unlearnable` where they hold too
+    little."""
     if not datasets:
         raise Unlearnable("expected at least one dataset to learn from")
-    out = [_held_out(dataset, recipe) for dataset in datasets]
-    kept = [dataset.take(np.flatnonzero(~rows)) for dataset, rows in zip(datasets, out, strict=True)]
+    learned_from, parts = keep_apart(datasets, recipe.aim, recipe.held_out, recipe.seed)
+    parts += [divided(dataset, recipe.seed) for dataset in calibrating]
     options = msgspec.structs.replace(
-        recipe.projection, same_seller="no_positives" if recipe.exclude_own_seller else recipe.projection.same_seller
+        recipe.projection,
+        same_seller="no_positives" if recipe.search.exclude_own_seller else recipe.projection.same_seller,
     )
-    fitted = fit_projection(kept, options, on_progress)
-    bundle = Bundle(
-        name=name,
-        trained=True,
-        note=f"trained on {', '.join(dataset.name for dataset in datasets)}; accepts nothing automatically: "
-        "no threshold is certified",
-        encoder=datasets[0].encoder,
-        projection=fitted.projection,
-        calibration=Logistic(slope=1.0, intercept=0.0),
-        thresholds=Thresholds(accept=None, review=0.0, margin=0.0),
-        search=Search(exclude_own_seller=recipe.exclude_own_seller),
-        match_rate=recipe.match_rate,
-        network=fitted.network,
+    drafted = draft(
+        learned_from,
+        name,
+        projection=options,
+        verifier=recipe.verifier,
+        search=recipe.search,
+        match_rate=recipe.aim.match_rate,
+        folds=recipe.folds,
+        seed=recipe.seed,
+        on_progress=on_progress,
     )
-    scores, right = _decisions(
-        [dataset.take(np.flatnonzero(rows)) for dataset, rows in zip(datasets, out, strict=True)], bundle, recipe
+    out_of_fold = [held.answers(recipe.search) for fold in drafted.folds for held in fold]
+    sample = _sample(drafted, out_of_fold, [part.calibrate for part in parts], recipe)
+    chosen = fit_calibration(sample, seed=recipe.seed)
+    tests = [(part.test, _answers(part.test, drafted.bundle)) for part in parts]
+    promise = certificate(tests, chosen.calibration, sample, recipe.aim, recipe.seed)
+    review = review_threshold(
+        probabilities(sample.score, chosen.calibration),
+        sample.weight,
+        promise.accept,
+        validator=recipe.validator,
+        per_thousand=recipe.reviews,
+        goal=recipe.goal,
     )
-    calibration = _logistic(scores, right)
-    return Trained(
-        bundle=msgspec.structs.replace(
-            bundle, calibration=calibration, thresholds=_thresholds(scores, calibration, recipe.reviews)
+    bundle = msgspec.structs.replace(
+        drafted.bundle,
+        note=_note(promise),
+        calibration=chosen.calibration,
+        thresholds=Thresholds(accept=promise.accept, review=review.threshold, margin=0.0),
+        pair_threshold=_pair_threshold(drafted),
+        promise=promise,
+        training=TrainingFacts(
+            tables=(*table_facts(datasets, "learning"), *table_facts(calibrating, "calibration")),
+            seed=recipe.seed,
+            metrics=out_of_fold_figures(out_of_fold),
         ),
-        fitted=fitted,
-        calibrated_on=len(scores) // DRAWS,
     )
+    return Trained(bundle=bundle, fitted=drafted.fitted, calibrated_on=len(sample), calibration=chosen, review=review)
 
 
-def _held_out(dataset: Dataset, recipe: Recipe) -> BoolArray:
+def _answers(dataset: Dataset, bundle: Bundle) -> Answers:
+    """What the draft answers to offers that it has not seen."""
+    return Held(dataset=dataset, embed=embedding_of(bundle), scorer=scorer_of(bundle)).answers(bundle.search)
+
+
+def _sample(drafted: Draft, out_of_fold: Sequence[Answers], kept: Sequence[Dataset], recipe: Recipe) -> Sample:
+    """Decisions at the declared match rate: of the tables kept for it, else of each fold by what the others taught."""
+    held = [each.dataset for fold in drafted.folds for each in fold]
+    asked = [(dataset, _answers(dataset, drafted.bundle)) for dataset in kept] or list(
+        zip(held, out_of_fold, strict=True)
+    )
     try:
-        return held_out(dataset, recipe.held_out, "group", recipe.seed)
+        return joined(
+            [
+                by_hiding(answers, _groups(dataset)[answers.top.query], recipe.aim.match_rate)
+                for dataset, answers in asked
+            ]
+        )
     except ValueError as error:
-        raise Unlearnable(f"{dataset.name}: {error}; one part calibrates, the other is learned from") from None
+        raise Unlearnable(f"cannot calibrate: {error}") from None
 
 
-def _decisions(datasets: Sequence[Dataset], bundle: Bundle, recipe: Recipe) -> tuple[F64Array, BoolArray]:
-    """Top-1 scores, and whether they were right, at the declared match rate, over many random mixtures."""
-    random = np.random.default_rng(recipe.seed)
-    scores, right = [], []
-    for dataset in datasets:
-        visible = visibility_of(dataset, exclude_own_seller=recipe.exclude_own_seller, stream=False)
-        try:
-            answers = ask(
-                dataset, project_arrays(dataset.features, bundle), visible, k=max(3, bundle.search.candidates)
-            )
-            drawn = [draw(answers, recipe.match_rate, random) for _ in range(DRAWS)]
-        except ValueError as error:
-            raise Unlearnable(f"{dataset.name}: cannot calibrate on the offers held out: {error}") from None
-        for top in drawn:
-            answered = top.candidate >= 0
-            scores.append(top.score[answered].astype(np.float64))
-            right.append(top.right[answered])
-    return np.concatenate(scores), np.concatenate(right)
+def _groups(dataset: Dataset) -> I64Array:
+    return dataset_groups(dataset, product_labels(dataset))
 
 
-def _logistic(scores: F64Array, right: BoolArray) -> Logistic:
-    if right.all() or not right.any():
-        kind = "right" if len(right) and right.all() else "wrong"
-        raise Unlearnable(f"expected right and wrong decisions among the {len(right)} that calibrate, all are {kind}")
-    model = LogisticRegression(C=1e6, max_iter=1_000).fit(scores[:, None], right)
-    slope = float(model.coef_[0, 0])
-    if slope <= 0:
-        raise Unlearnable("expected higher scores to be right more often on the offers held out: nothing was learned")
-    return Logistic(slope=slope, intercept=float(model.intercept_[0]))
+def _pair_threshold(drafted: Draft) -> float | None:
+    """The score with the best F1 on pairs whose fold taught nothing; None without a verifier."""
+    if drafted.pairs is None or drafted.pair_scores is None:
+        return None
+    return best_threshold(drafted.pair_scores, drafted.pairs.same)
 
 
-def _thresholds(scores: F64Array, calibration: Logistic, reviews: float) -> Thresholds:
-    """Reviews the best scores that the budget allows."""
-    if reviews == 0:
-        return Thresholds(accept=None, review=1.0, margin=0.0)
-    edge = float(np.quantile(scores, max(0.0, 1.0 - reviews / 1000)))
-    z = calibration.slope * edge + calibration.intercept
-    return Thresholds(accept=None, review=float(1 / (1 + np.exp(-z))), margin=0.0)
+def _note(promise: Promise) -> str:
+    if promise.accept is None:
+        return f"accepts nothing automatically: {promise.why}"
+    return (
+        f"of its automatic matches a share {promise.target} is right, at {promise.confidence:.0%} confidence, where a "
+        f"share {promise.match_rate} of the offers has a match among some {promise.index_size:,} known ones"
+    )

@@ -13,8 +13,9 @@ from matcher.training.dataset import Dataset, Features, Pairs
 #: A product's nearest products that count as its siblings, and the largest share of all products in one group.
 SIBLINGS = 2
 LARGEST_GROUP = 0.05
-#: A group may always have so many products, however small the data set.
-SMALLEST_CAP = 8
+#: A group may always have so many products, however small the data set, and never more than so many, however large:
+#: a few giant groups would leave nothing to draw intervals from, nor to certify a threshold with.
+SMALLEST_CAP, LARGEST_CAP = 8, 25
 
 
 def folds(dataset: Dataset, k: int, by: Literal["product", "group"], seed: int) -> I64Array:
@@ -101,7 +102,7 @@ def sibling_groups(
     """
     unique, inverse = np.unique(products, return_inverse=True)
     centres = _centres(features, inverse.reshape(-1), len(unique))
-    cap = max(SMALLEST_CAP, round(largest * len(unique)))
+    cap = min(max(SMALLEST_CAP, round(largest * len(unique))), LARGEST_CAP)
     group = _Groups(len(unique))
     for one, other in _nearest(centres, min(siblings, len(unique) - 1)):
         group.join(one, other, cap)

@@ -13,15 +13,18 @@ import numpy as np
 from msgspec import Struct
 from scipy.stats import beta, binom
 
-from matcher.arrays import BoolArray, F64Array, I64Array
+from matcher.arrays import F64Array, I64Array
 from matcher.evaluation.decisions import Answers, TopDecisions
+from matcher.evaluation.figures import accepted
 from matcher.evaluation.review import Validator
 from matcher.model.promise import Promise
 
-#: Points of the grid; from one to the next about a sixth more is accepted.
-GRID, STEP = 16, 1.15
+#: From one point of the grid to the next so many times more is accepted.
+STEP = 1.15
 #: The strictest threshold is expected to accept so many times what an errorless test needs.
 RESERVE = 1.3
+#: The grid begins at its strictest point whose chance to pass comes so near to the best one.
+NEAR = 0.05
 
 
 class Aim(Struct, frozen=True, kw_only=True):
@@ -53,8 +56,10 @@ def independent(answers: Answers, groups: I64Array, match_rate: float, seed: int
     large groups, which are the hard ones, are not played down. Then its partners are hidden, or not, at random.
 
     The seed has to be fixed beforehand: drawing again until the test passes makes the promise worthless. Raises
-    ValueError where too few queries have a match for the rate.
+    ValueError where too few queries have a match for the rate, and for groups of other queries.
     """
+    if len(groups) != len(answers.top):
+        raise ValueError(f"expected a sibling group for each of the {len(answers.top)} queries, got {len(groups)}")
     random = np.random.default_rng(seed)
     order = random.permutation(len(groups))
     _, first, sizes = np.unique(groups[order], return_index=True, return_counts=True)
@@ -69,35 +74,45 @@ def independent(answers: Answers, groups: I64Array, match_rate: float, seed: int
 def accept_grid(probability: F64Array, weight: F64Array, units: int, aim: Aim) -> tuple[float, ...]:
     """Thresholds from strict to loose, from calibration data alone, before the test sees its own.
 
-    `probability` f64[n] and `weight` f64[n] of the decisions that calibrated, at the declared match rate. A threshold
-    that accepts too few can never pass, and the test would stop right there: so the strictest one is expected to
-    accept, of `units` decisions, somewhat more than `Aim.needed`. Empty where none from 0.5 on accepts so many.
+    `probability` f64[n] and `weight` f64[n] of the decisions that calibrated, at the declared match rate. The test
+    stops at the first failure, so where it begins decides about its power: a threshold that accepts so few that one
+    error fails it may cost all the others. It begins at the strictest point that is about as likely to pass as the
+    likeliest one, if the probabilities are right; each is expected to accept, of `units` decisions, somewhat more than
+    `Aim.needed`. Empty where none from 0.5 on accepts so many.
     """
     order = np.argsort(-probability, kind="stable")
-    expected = np.cumsum(weight[order]) / weight.sum() * units
-    wanted = RESERVE * aim.needed * STEP ** np.arange(GRID)
-    places = np.searchsorted(expected, wanted[wanted <= expected[-1]])
-    thresholds = probability[order][np.minimum(places, len(order) - 1)]
-    return tuple(sorted(set(thresholds[thresholds >= 0.5].tolist()), reverse=True))
+    ranked, mass = probability[order], np.cumsum(weight[order])
+    usable = int((ranked >= 0.5).sum())
+    least = RESERVE * aim.needed
+    if not usable or mass[usable - 1] * units < least * mass[-1]:
+        return ()
+    expected = mass[:usable] / mass[-1] * units
+    wanted = least * STEP ** np.arange(1 + math.floor(math.log(expected[-1] / least) / math.log(STEP)))
+    thresholds = np.unique(ranked[np.minimum(np.searchsorted(expected, wanted), usable - 1)])[::-1]
+    # All that reach a threshold are accepted, those that just reach it too.
+    reached = np.searchsorted(-ranked[:usable], -thresholds, side="right") - 1
+    wrong = np.cumsum((weight * (1 - probability))[order])[reached] / mass[reached]
+    chance = _chance(np.round(expected[reached]), wrong, aim)
+    return tuple(thresholds[int(np.argmax(chance >= chance.max() - NEAR)) :].tolist())
 
 
 def certify(decisions: TopDecisions, grid: Sequence[float], aim: Aim, index_size: int) -> Promise:
     """Tests the grid on independent decisions (`independent`), whose confidence is a calibrated probability.
 
     They must come from products that nothing was learned from: not the embedding, the verifier, the calibration or the
-    grid. Raises ValueError where the grid does not descend.
+    grid. What is `held` is not accepted. Raises ValueError where the grid does not descend.
     """
     if any(later >= earlier for earlier, later in pairwise(grid)):
         raise ValueError(f"expected thresholds that descend, got {list(grid)}")
     passed: tuple[float, int, int] | None = None
     failed: tuple[float, int, int] | None = None
     for threshold in grid:
-        accepted, errors = count(decisions, threshold)
-        if not holds(accepted, errors, aim):
-            failed = threshold, accepted, errors
+        taken, errors = count(decisions, threshold)
+        if not holds(taken, errors, aim):
+            failed = threshold, taken, errors
             break
-        passed = threshold, accepted, errors
-    accept, accepted, errors = passed or (None, *(failed[1:] if failed else (0, 0)))
+        passed = threshold, taken, errors
+    accept, taken, errors = passed or (None, *(failed[1:] if failed else (0, 0)))
     return Promise(
         target=aim.target,
         confidence=aim.confidence,
@@ -105,22 +120,29 @@ def certify(decisions: TopDecisions, grid: Sequence[float], aim: Aim, index_size
         index_size=index_size,
         accept=accept,
         units=len(decisions),
-        accepted=accepted,
+        accepted=taken,
         errors=errors,
-        precision_low=precision_low(accepted, errors, aim.confidence) if accepted else None,
+        precision_low=precision_low(taken, errors, aim.confidence) if taken else None,
         why="" if passed else _why(len(decisions), failed, aim),
     )
 
 
 def count(decisions: TopDecisions, threshold: float) -> tuple[int, int]:
     """(accepted, wrong among them)."""
-    accepted: BoolArray = (decisions.confidence >= threshold) & (decisions.candidate >= 0)
-    return int(accepted.sum()), int((accepted & ~decisions.right).sum())
+    taken = accepted(decisions, threshold)
+    return int(taken.sum()), int((taken & ~decisions.right).sum())
 
 
 def holds(accepted: int, errors: int, aim: Aim) -> bool:
     """The exact binomial test: would so few errors be rarer than 1 - confidence if precision were below the target?"""
     return accepted > 0 and float(binom.cdf(errors, accepted, 1 - aim.target)) <= 1 - aim.confidence
+
+
+def _chance(accepted: F64Array, wrong: F64Array, aim: Aim) -> F64Array:
+    """f64[n]: how likely each test is to pass with so many `accepted` f64[n], a share `wrong` f64[n] expected wrong."""
+    allowed = binom.ppf(1 - aim.confidence, accepted, 1 - aim.target)
+    allowed -= binom.cdf(allowed, accepted, 1 - aim.target) > 1 - aim.confidence
+    return np.asarray(binom.cdf(allowed, accepted, np.clip(wrong, 0, 1)), np.float64)
 
 
 def precision_low(accepted: int, errors: int, confidence: float) -> float:
@@ -179,7 +201,9 @@ def review_threshold(
     share = np.bincount(place, weight[below], len(levels)) / weight.sum() * 1000
     asked = np.cumsum(share[::-1])[::-1]
     affordable = levels[asked <= per_thousand]
-    edge = float(affordable[0]) if len(affordable) else ceiling
+    edge = 0.0
+    if len(affordable) < len(levels):
+        edge = float(affordable[0]) if len(affordable) else ceiling
     threshold = max(worth, edge)
     shown = below & (probability >= threshold)
     before = float(np.average(probability[shown], weights=weight[shown])) if weight[shown].sum() > 0 else None
