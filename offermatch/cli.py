@@ -269,6 +269,37 @@ def report(
 
 
 @app.command()
+def rollout(
+    bundle: Annotated[str, typer.Option(help="The new bundle: a folder, or the name of one that comes along.")],
+    state: Annotated[Path | None, typer.Option(help="Folder for the temporary state; without it the system's.")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Examples of each kind of change, at most.")] = 3,
+    html: Annotated[Path | None, typer.Option(help="File for the same as a page.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show how decisions would change under a new bundle, before it is switched. Publishes nothing."""
+    from rich.console import Console
+
+    from consumers.rollout.rehearsal import rehearse
+    from consumers.rollout.render import rollout_view
+    from matcher.rollout.page import rollout_page
+    from matcher.settings import load_settings
+
+    with Console(stderr=True).status("reading") as status:
+
+        def show(records: int) -> None:
+            status.update(f"{records:,} records decided")
+
+        found = rehearse(load_settings(config), bundle, state=state, examples=examples, reached=show)
+    Console().print(rollout_view(found))
+    if html is not None:
+        html.write_text(rollout_page(found), encoding="utf-8")
+        print(f"page: {html}")
+    if json:
+        _print_json(found)
+
+
+@app.command()
 def train(
     folders: Annotated[list[Path], typer.Argument(help="Offer tables, or folders that hold one each.")],
     out: Annotated[Path, typer.Option(help="Folder for the bundle.")],

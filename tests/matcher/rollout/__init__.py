@@ -1,0 +1,1 @@
+"""Roll-out: the comparison of two bundles on one log."""
