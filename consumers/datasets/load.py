@@ -20,7 +20,7 @@ from consumers.datasets.photos import Photos
 from consumers.datasets.problems import DatasetUnusable
 from consumers.datasets.table import ReadTable, find_table, read_table
 from consumers.datasets.texts import text_features
-from consumers.datasets.truth import check_truth
+from consumers.datasets.truth import check_products, check_truth
 from consumers.photos import PhotoLimits
 from matcher import settings
 from matcher.arrays import BoolArray, F16Array
@@ -103,7 +103,9 @@ def _read(folder: Path, needs: Needs, on_progress: OnProgress) -> _Source:
     table = read_table(found, account, report)
     pairs = read_pairs(table.folder, table.offers, account)
     if needs.truth:
-        check_truth(table, pairs, account)
+        check_truth(table, pairs)
+    if needs.products:
+        check_products(table)
     if needs.images == "required" and not any(offer.image_urls for offer in table.offers):
         raise DatasetUnusable(
             f"{table.path}: expected photos: none of its {len(table.offers)} offers lists one "

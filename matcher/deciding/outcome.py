@@ -26,16 +26,23 @@ def choose(candidates: Sequence[Candidate], thresholds: Thresholds, *, conflict:
     best = candidates[0]
     if thresholds.accept is None or best.probability < thresholds.accept:
         return Choice(outcome="needs_review", best=best, reason="band")
+    rival = next((other.probability for other in candidates if other.product_id != best.product_id), None)
+    held = held_back(best.probability, rival, accept=thresholds.accept, margin=thresholds.margin, conflict=conflict)
+    return Choice(outcome="matched" if held is None else "needs_review", best=best, reason=held)
+
+
+def held_back(
+    best: float, rival: float | None, *, accept: float, margin: float, conflict: bool
+) -> Literal["conflict", "ambiguous"] | None:
+    """Why a best candidate that reaches `accept` goes to people all the same; None: it is a match.
+
+    `best` and `rival`: probabilities of the best candidate, and of the best one of another product, if there is one.
+    """
     if conflict:
-        return Choice(outcome="needs_review", best=best, reason="conflict")
-    rival = next((other for other in candidates if other.product_id != best.product_id), None)
-    if (
-        rival is not None
-        and rival.probability >= thresholds.accept
-        and best.probability - rival.probability < thresholds.margin
-    ):
-        return Choice(outcome="needs_review", best=best, reason="ambiguous")
-    return Choice(outcome="matched", best=best)
+        return "conflict"
+    if rival is not None and rival >= accept and best - rival < margin:
+        return "ambiguous"
+    return None
 
 
 def codes_conflict(one: Offer, other: Offer) -> bool:
@@ -44,9 +51,9 @@ def codes_conflict(one: Offer, other: Offer) -> bool:
     return left is not None and right is not None and left != right
 
 
-def explain(modalities: dict[str, float], *, conflict: bool, runner_up: float | None) -> tuple[Evidence, ...]:
-    """What was seen of the best candidate, as data: cosine by modality, the gap to the next product, code conflicts."""
-    evidence = [Evidence(f"{name}_similarity", round(value, 6)) for name, value in sorted(modalities.items())]
+def explain(told: tuple[Evidence, ...], *, conflict: bool, runner_up: float | None) -> tuple[Evidence, ...]:
+    """What was seen of a candidate, as data: what comparing it told, the score of the next product, code conflicts."""
+    evidence = list(told)
     if runner_up is not None:
         evidence.append(Evidence("score_of_next_product", round(runner_up, 6)))
     if conflict:

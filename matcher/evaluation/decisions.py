@@ -31,6 +31,7 @@ class TopDecisions(Struct, frozen=True, kw_only=True):
     `right` bool[n]: the candidate is of the query's product. `has_match` bool[n]: an offer of that product could be
     matched at all. `place` i64[n]: where the first right candidate stands in the final order, 0 is the top, -1 nowhere.
     `confidence` f64[n] is what thresholds apply to: the calibrated probability where there is one, else the score.
+    `held` bool[n]: never accepted, whatever the confidence: another rule of the matcher sends it to people; None: none.
     """
 
     query: I64Array
@@ -40,6 +41,7 @@ class TopDecisions(Struct, frozen=True, kw_only=True):
     right: BoolArray
     has_match: BoolArray
     place: I64Array
+    held: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.query)
@@ -54,6 +56,7 @@ class TopDecisions(Struct, frozen=True, kw_only=True):
             right=self.right[chosen],
             has_match=self.has_match[chosen],
             place=self.place[chosen],
+            held=None if self.held is None else self.held[chosen],
         )
 
     def followed_by(self, other: "TopDecisions") -> "TopDecisions":
@@ -66,6 +69,7 @@ class TopDecisions(Struct, frozen=True, kw_only=True):
             right=np.concatenate([self.right, other.right]),
             has_match=np.concatenate([self.has_match, other.has_match]),
             place=np.concatenate([self.place, other.place]),
+            held=None if self.held is None and other.held is None else np.concatenate([_held(self), _held(other)]),
         )
 
 
@@ -73,11 +77,12 @@ class Answers(Struct, frozen=True, kw_only=True):
     """What was found for n queries.
 
     `candidates` in their final order and the decisions `top` made from them; `hidden`: the decisions that the same
-    queries get when all their partners are hidden, so that none of them has a match.
+    queries get when all their partners are hidden, so that none of them has a match, made from the candidates `apart`.
     """
 
     candidates: Candidates
     top: TopDecisions
+    apart: Candidates
     hidden: TopDecisions
 
 
@@ -111,6 +116,7 @@ def ask(
     return Answers(
         candidates=found,
         top=decisions(found, products, matched, calibrate),
+        apart=rest,
         hidden=decisions(rest, products, np.zeros(len(asked), np.bool_), calibrate),
     )
 
@@ -123,20 +129,29 @@ def decisions(
     # -1 as an index would name the last offer.
     same = (products[candidates.rows] == products[candidates.queries][:, None]) & (candidates.rows >= 0)
     same &= products[candidates.queries][:, None] >= 0
-    confidence = score
-    if calibrate is not None:
-        confidence = np.full(len(score), -np.inf)
-        answered = top >= 0
-        confidence[answered] = calibrate(score[answered])
     return TopDecisions(
         query=candidates.queries,
         candidate=top,
         score=score,
-        confidence=confidence,
+        confidence=confidences(score, calibrate),
         right=same[:, 0],
         has_match=has_match,
         place=np.where(same.any(axis=1), same.argmax(axis=1), -1),
     )
+
+
+def confidences(scores: F64Array, calibrate: Calibrate | None) -> F64Array:
+    """What thresholds apply to, f64 of the same shape: calibrated where there is a calibration; -inf stays so."""
+    if calibrate is None:
+        return scores
+    result = np.full(scores.shape, -np.inf)
+    there = scores > -np.inf
+    result[there] = calibrate(scores[there])
+    return result
+
+
+def _held(top: TopDecisions) -> BoolArray:
+    return np.zeros(len(top), np.bool_) if top.held is None else top.held
 
 
 def _rescored(dataset: Dataset, scorer: Scorer, *lists: Candidates) -> list[Candidates]:

@@ -10,9 +10,10 @@ from matcher.evaluation import figures as fig
 from matcher.evaluation.decisions import Answers, Calibrate, Scorer, ask
 from matcher.evaluation.domains import by_domain, domains_of
 from matcher.evaluation.figures import Figure
+from matcher.evaluation.held import hold_back
 from matcher.evaluation.intervals import DRAWS, Estimate, estimates
 from matcher.evaluation.match_rates import mixture
-from matcher.evaluation.misses import count_misses, misses_by_query
+from matcher.evaluation.misses import Miss, count_misses, misses_by_query
 from matcher.evaluation.pairs import PairFigures, pair_figures, pooled
 from matcher.evaluation.result import Evaluation, Mode, Point, RatePoint
 from matcher.evaluation.review import Validator, recall_with_review, review_band
@@ -26,14 +27,17 @@ PRECISION_POINTS = (0.99, 0.95, 0.9, 0.8, 0.5)
 
 class Model(Struct, frozen=True, kw_only=True):
     """What decides. Without `scorer` the score is the inner product of the embeddings; without `calibrate` thresholds
-    are scores. `accept`, `review`: None where the model accepts, or sends to people, nothing. `pair_threshold`: of the
-    score, from other data. `match_rate`: the share of queries with a match that the thresholds hold for."""
+    are scores. `accept`, `review`: None where the model accepts, or sends to people, nothing. `margin`: a match is
+    ambiguous when a candidate of another product would be accepted too and is less than this behind. `pair_threshold`:
+    of the score, from other data. `match_rate`: the share of queries with a match that the thresholds hold for.
+    `allowed`: a rule of blocks, None where all is searched."""
 
     fingerprint: str = ""
     scorer: Scorer | None = None
     calibrate: Calibrate | None = None
     accept: float | None = None
     review: float | None = None
+    margin: float = 0.0
     match_rate: float | None = None
     pair_threshold: float | None = None
     candidates: int = 15
@@ -85,12 +89,25 @@ def evaluate(
         calibrate=model.calibrate,
         device=device,
     )
-    top, products = answers.top, codes(dataset.products)
+    products = codes(dataset.products)
+    if model.accept is not None:
+        answers = hold_back(
+            answers,
+            dataset.offers,
+            products,
+            visible,
+            accept=model.accept,
+            margin=model.margin,
+            calibrate=model.calibrate,
+        )
+    top = answers.top
     asked = groups[top.query]
-    wanted = _figures(answers, model, products)
-    found = estimates(wanted, asked, draws=draws, seed=seed)
     # Without a threshold nothing is accepted, and a miss is a wrong answer at the top.
     kinds = misses_by_query(answers, visible, products, -np.inf if model.accept is None else model.accept)
+    wanted = _figures(answers, model, products)
+    if model.allowed is not None:
+        wanted["recall_lost_to_blocking"] = fig.share(kinds == Miss.LOST_TO_BLOCKING, top.has_match)
+    found = estimates(wanted, asked, draws=draws, seed=seed)
     taken = None if model.accept is None else fig.accepted(top, model.accept)
     evaluation = Evaluation(
         dataset=dataset.name,
@@ -106,6 +123,7 @@ def evaluate(
         match_rate_promised=model.match_rate,
         accepted=None if taken is None else int(taken.sum()),
         accepted_right=None if taken is None else int((taken & top.right).sum()),
+        held_back=None if top.held is None else int(top.held.sum()),
         review=None
         if model.accept is None or model.review is None
         else review_band(top, model.accept, model.review, validator or Validator()),
@@ -132,7 +150,7 @@ def evaluate(
 
 SHARES = (
     "aucpr", "average_precision", "recall_at_1", "recall_at_3", "candidate_recall", "accept_precision",
-    "accept_coverage", "accept_recall", "b3_precision", "b3_recall", "recall_with_review",
+    "accept_coverage", "accept_recall", "b3_precision", "b3_recall", "recall_with_review", "recall_lost_to_blocking",
 )  # fmt: skip
 RATE_SHARES = ("aucpr", "accept_precision", "accept_coverage", "recall_at_precision_99", "recall_at_precision_95")
 

@@ -108,9 +108,15 @@ def recall_at(top: TopDecisions, places: int) -> Figure:
     return share((top.place >= 0) & (top.place < places), top.has_match)
 
 
+def reaches(top: TopDecisions, threshold: float) -> BoolArray:
+    """bool[n]: whose top candidate has at least this confidence."""
+    return (top.candidate >= 0) & (top.confidence >= threshold)
+
+
 def accepted(top: TopDecisions, threshold: float) -> BoolArray:
     """bool[n]: which decisions are matches at a threshold of the confidence."""
-    return (top.candidate >= 0) & (top.confidence >= threshold)
+    taken = reaches(top, threshold)
+    return taken if top.held is None else taken & ~top.held
 
 
 def accept_precision(top: TopDecisions, threshold: float) -> Figure:

@@ -1,4 +1,4 @@
-"""Why a match was missed: never among the candidates, lost to blocking, or scored too low."""
+"""Why a match was missed: never among the candidates, lost to blocking, scored too low, or held back for people."""
 
 from enum import IntEnum
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from matcher.arrays import I64Array
 from matcher.evaluation.decisions import Answers
-from matcher.evaluation.figures import accepted
+from matcher.evaluation.figures import accepted, reaches
 from matcher.evaluation.visibility import Visibility
 
 
@@ -19,11 +19,13 @@ class Miss(IntEnum):
     NOT_AMONG_CANDIDATES = 2
     OUTRANKED = 3
     BELOW_THRESHOLD = 4
+    HELD_BACK = 5
 
 
 class Misses(Struct, frozen=True, kw_only=True):
     """Queries with a match whose match was not accepted. `scored_too_low` = `outranked` (another offer stood first) +
-    `below_threshold` (the right one stood first and was not accepted)."""
+    `below_threshold` (the right one stood first, below the threshold). `held_back`: the right one stood first, above
+    it, and another rule sent it to people."""
 
     missed: int
     not_among_candidates: int
@@ -31,6 +33,7 @@ class Misses(Struct, frozen=True, kw_only=True):
     scored_too_low: int
     outranked: int
     below_threshold: int
+    held_back: int
 
 
 def misses_by_query(answers: Answers, visible: Visibility, products: I64Array, threshold: float) -> I64Array:
@@ -39,6 +42,7 @@ def misses_by_query(answers: Answers, visible: Visibility, products: I64Array, t
     kinds = np.full(len(top), int(Miss.NONE), np.int64)
     missed = top.has_match & ~(top.right & accepted(top, threshold))
     kinds[missed & top.right] = Miss.BELOW_THRESHOLD
+    kinds[missed & top.right & reaches(top, threshold)] = Miss.HELD_BACK
     kinds[missed & ~top.right & (top.place > 0)] = Miss.OUTRANKED
     for query in np.flatnonzero(missed & (top.place < 0)).tolist():
         row = int(top.query[query])
@@ -65,4 +69,5 @@ def count_misses(kinds: I64Array) -> Misses:
         scored_too_low=outranked + below,
         outranked=outranked,
         below_threshold=below,
+        held_back=int(count[Miss.HELD_BACK]),
     )

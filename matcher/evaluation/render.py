@@ -51,6 +51,8 @@ def _figures(found: Evaluation) -> Table:
     _row(table, "recall at 1", found, "recall_at_1")
     _row(table, "recall at 3", found, "recall_at_3")
     _row(table, "among candidates", found, "candidate_recall", f"the best {found.candidates}")
+    if found.recall_lost_to_blocking is not None:
+        _row(table, "lost to blocking", found, "recall_lost_to_blocking", "of queries with a match: no partner is open")
     return table
 
 
@@ -63,6 +65,8 @@ def _threshold(found: Evaluation) -> RenderableType:
     _row(table, "coverage", found, "accept_coverage", "of all queries")
     _row(table, "B³ precision", found, "b3_precision", "of the products that accepted matches make")
     _row(table, "B³ recall", found, "b3_recall")
+    if found.held_back:
+        table.add_row("held back", f"{found.held_back:,}", "", "codes contradict, or ambiguous: for people")
     if found.review is not None:
         review = found.review
         _row(table, "recall with review", found, "recall_with_review", f"{review.per_thousand:.0f} reviews per 1,000")
@@ -90,6 +94,7 @@ def _misses(found: Evaluation) -> Table:
         ("not among candidates", misses.not_among_candidates, ""),
         ("lost to blocking", misses.lost_to_blocking, ""),
         ("scored too low", misses.scored_too_low, f"{misses.outranked:,} outranked, {misses.below_threshold:,} below"),
+        ("held back for people", misses.held_back, "codes contradict, or ambiguous"),
     ):
         table.add_row(label, f"{count:,}", _percent(count / misses.missed if misses.missed else None), about)
     return table

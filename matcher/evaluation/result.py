@@ -48,9 +48,11 @@ class Evaluation(Struct, frozen=True, kw_only=True):
 
     `_low` and `_high` bound the 95 % interval from a bootstrap over `groups` sibling groups. `accept_threshold`: the
     probability, or without calibration the score, from which on a match is accepted; None where no threshold is known.
-    `candidate_recall`: a right offer among the candidates, bounds all re-ranking. `recall_with_review` is an upper
-    bound; `review` has the validator model. `match_rate_promised`: the share of queries with a match that the threshold
-    holds for.
+    `candidate_recall`: a right offer among the candidates, bounds all re-ranking. `recall_lost_to_blocking`: queries
+    with a match all of whose partners are blocked ÷ queries with a match; None without blocks. `held_back`: decisions
+    that reach the threshold and go to people all the same: product codes contradict each other, or another product is
+    nearly as good. `recall_with_review` is an upper bound; `review` has the validator model. `match_rate_promised`: the
+    share of queries with a match that the threshold holds for.
     """
 
     dataset: str
@@ -77,10 +79,14 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     candidate_recall: float | None
     candidate_recall_low: float | None
     candidate_recall_high: float | None
+    recall_lost_to_blocking: float | None
+    recall_lost_to_blocking_low: float | None
+    recall_lost_to_blocking_high: float | None
     accept_threshold: float | None
     match_rate_promised: float | None
     accepted: int | None
     accepted_right: int | None
+    held_back: int | None
     accept_precision: float | None
     accept_precision_low: float | None
     accept_precision_high: float | None

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from matcher.arrays import BoolArray
 from matcher.evaluation.decisions import TopDecisions
-from matcher.evaluation.figures import Figure, accepted, share
+from matcher.evaluation.figures import Figure, accepted, reaches, share
 
 #: Candidates that a reviewer is shown.
 SHOWN = 3
@@ -34,8 +34,8 @@ class Validator(Struct, frozen=True, kw_only=True):
 
 
 def in_review(top: TopDecisions, accept: float, review: float) -> BoolArray:
-    """bool[n]: which decisions a person is asked about, by the confidence of the top candidate."""
-    return accepted(top, review) & ~accepted(top, accept)
+    """bool[n]: which decisions a person is asked about: in the band of confidence, or held back above it."""
+    return reaches(top, review) & ~accepted(top, accept)
 
 
 def found_in_review(top: TopDecisions, accept: float, review: float) -> BoolArray:
@@ -63,7 +63,10 @@ class ReviewBand(Struct, frozen=True, kw_only=True):
 
 
 def review_band(top: TopDecisions, accept: float, review: float, validator: Validator) -> ReviewBand:
-    """The band of confidence from `review` up to `accept`. `per_thousand`: reviews per 1,000 queries."""
+    """The band of confidence from `review` up to `accept`, and what is held back above it.
+
+    `per_thousand`: reviews per 1,000 queries.
+    """
     asked = in_review(top, accept, review)
     before = share(found_in_review(top, accept, review), asked).value()
     recognised = validator.true_positive_rate

@@ -23,6 +23,7 @@ _WHY = {
     Miss.NOT_AMONG_CANDIDATES: "not among the candidates",
     Miss.OUTRANKED: "scored too low: another offer stood first",
     Miss.BELOW_THRESHOLD: "scored too low: right, but below the threshold",
+    Miss.HELD_BACK: "right, but held back for people: product codes contradict, or it is ambiguous",
 }
 
 

@@ -17,6 +17,8 @@ def a_dataset(
     sellers: Sequence[str | None] | None = None,
     currencies: Sequence[str | None] | None = None,
     titles: Sequence[str] | None = None,
+    brands: Sequence[str | None] | None = None,
+    gtins: Sequence[str | None] | None = None,
     photos: Mapping[int, tuple[str, ...]] | None = None,
     pairs: Mapping[str, Pairs] | None = None,
 ) -> Dataset:
@@ -26,6 +28,8 @@ def a_dataset(
         Offer(
             offer_id=f"o{row}",
             title=titles[row] if titles else f"offer {row}",
+            brand=brands[row] if brands else None,
+            gtin=gtins[row] if gtins else None,
             seller_id=sellers[row] if sellers else None,
             price=Price(amount=10.0 + row, currency=currencies[row]) if currencies else None,
             image_urls=(photos or {}).get(row, ()),

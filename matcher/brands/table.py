@@ -1,0 +1,128 @@
+"""The table of all brands seen: a block for each name, and which blocks an offer may be matched with.
+
+The numbers of blocks follow the order of arrival, so a state that holds numbers holds the names too (`names`, to be
+given back to the constructor). What an offer sees does not: a block is seen exactly if the rule holds for the two
+offers, whatever else the table knows.
+"""
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extract
+
+from matcher.brands.compatibility import CERTAIN, MIN_PREFIX, ONE_ERROR, errors_allowed
+from matcher.brands.names import Brand, brand_named, names_in, read_brand
+
+#: The block of offers without a brand: everyone sees it, and they see everything.
+BRANDLESS = -1
+
+
+class BrandTable:
+    """Finding the compatible ones of a brand looks at names with the same first letters and about as many letters."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        """A table with these canonical names as blocks 0, 1, …: the `names` of an earlier one.
+
+        ValueError for an empty name, or one that comes twice.
+        """
+        self._brands: list[Brand] = []
+        self._blocks: dict[str, int] = {}
+        self._by_key: defaultdict[str, list[int]] = defaultdict(list)
+        self._by_part: defaultdict[str, list[int]] = defaultdict(list)
+        self._sorted: list[str] = []
+        self._alike: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+        self._known: dict[int, set[int]] = {}
+        for name in names:
+            if not name or name in self._blocks:
+                raise ValueError(f"expected names of brands, each once, got {name!r} as number {len(self)}")
+            self._add(brand_named(name))
+
+    def __len__(self) -> int:
+        return len(self._brands)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The canonical name of each block, by its number."""
+        return [brand.name for brand in self._brands]
+
+    def block(self, text: str | None) -> int:
+        """The block of a brand as a feed writes it, made if it is new; `BRANDLESS` for none."""
+        brand = read_brand(text)
+        if brand is None:
+            return BRANDLESS
+        block = self._blocks.get(brand.name)
+        if block is None:
+            block = self._add(brand)
+            # Sets that were worked out before the brand came learn of it.
+            if self._known:
+                for other in self._known.keys() & self._find(brand):
+                    self._known[other].add(block)
+        return block
+
+    def compatible(self, text: str | None) -> frozenset[int] | None:
+        """The blocks of all brands that can be this one; None: all there are, since there is no brand.
+
+        The table does not learn the brand by being asked. Offers without a brand (`BRANDLESS`) are always compatible.
+        """
+        brand = read_brand(text)
+        if brand is None:
+            return None
+        block = self._blocks.get(brand.name)
+        if block is None:
+            return frozenset(self._find(brand))
+        if block not in self._known:
+            self._known[block] = self._find(brand)
+        return frozenset(self._known[block])
+
+    def seen_by(self, brand: str | None, title: str | None) -> frozenset[int] | None:
+        """The blocks in which an offer of this brand and title searches, beside `BRANDLESS`; None: it searches all.
+
+        Brands that the title names are added: a shop may have put its own name, or a distributor's, for the brand.
+        """
+        own = self.compatible(brand)
+        if own is None:
+            return None
+        named = (self._by_key[key] for key in names_in(title) if key in self._by_key)
+        return own.union(*named)
+
+    def _add(self, brand: Brand) -> int:
+        block = len(self._brands)
+        self._brands.append(brand)
+        self._blocks[brand.name] = block
+        if brand.key not in self._by_key:
+            self._alike[brand.key[:CERTAIN], len(brand.key)].append(brand.key)
+            insort(self._sorted, brand.key)
+        self._by_key[brand.key].append(block)
+        for part in brand.parts:
+            self._by_part[part].append(block)
+        return block
+
+    def _find(self, brand: Brand) -> set[int]:
+        """All known blocks for which `compatible(brand, …)` holds."""
+        key = brand.key
+        found = set(self._by_part.get(key, ()))
+        for other in {*brand.parts, *self._begun_by(key), *self._beginning(key), *self._mistyped(key)}:
+            found.update(self._by_key.get(other, ()))
+        return found
+
+    def _begun_by(self, key: str) -> Iterable[str]:
+        return (key[:length] for length in range(MIN_PREFIX, len(key)))
+
+    def _beginning(self, key: str) -> Iterable[str]:
+        if len(key) < MIN_PREFIX:
+            return
+        for place in range(bisect_left(self._sorted, key), len(self._sorted)):
+            if not self._sorted[place].startswith(key):
+                return
+            yield self._sorted[place]
+
+    def _mistyped(self, key: str) -> Iterable[str]:
+        most = errors_allowed(key)
+        for length in range(max(ONE_ERROR, len(key) - most), len(key) + most + 1):
+            errors = errors_allowed(key[:length])
+            names = self._alike.get((key[:CERTAIN], length))
+            if names and abs(length - len(key)) <= errors:
+                for name, _, _ in extract(key, names, scorer=OSA.distance, score_cutoff=errors, limit=None):
+                    yield name
