@@ -134,7 +134,9 @@ FORM = _kinds(
 )
 KINDS = (*COSINES, *WORDS, *STEMS, *PLACES, *LETTERS, *NUMBERS, *CODES, *LISTS, *TEXTS, *MONEY, *BRANDS, *FORM)
 #: Read from titles: missing where one of the two has none, since nothing then contradicts nothing.
-_OF_TITLES = frozenset(kind.name for kind in (*WORDS, *STEMS, *PLACES, *LETTERS, *NUMBERS, *LISTS, *TEXTS, *FORM[:3]))
+_OF_TITLES = frozenset(
+    kind.name for kind in (*WORDS, *STEMS, *PLACES, *LETTERS, *NUMBERS, *CODES[:3], *LISTS, *TEXTS, *FORM[:3])
+)
 KIND_OF = {kind.name: kind for kind in KINDS}
 
 _Reader = Callable[[TraitTable, I64Array, I64Array], Mapping[str, F64Array]]

@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from msgspec import Struct
 
-from matcher.arrays import AnyArray, F32Array
+from matcher.arrays import AnyArray, F32Array, I64Array
 from matcher.verifier.words import HashArray
 
 #: The most frequent words that are kept; what is not in the table is as rare as can be.
 MAX_WORDS = 65_536
+#: Hashes are spread evenly: by their upper bits a word is found in a few steps instead of a binary search.
+_SLOT_BITS = 17
 
 
-class IdfTable(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, eq=False)
+class IdfTable:
     """`words` u32[m] ascending, `counts` u32[m]: in how many of `documents` training offers each occurs (2 or more)."""
 
     words: HashArray
@@ -25,13 +29,28 @@ class IdfTable(Struct, frozen=True, kw_only=True):
 
         Words that occur once count as unseen: those are the words of one product, and a new product brings new ones.
         """
-        counts = np.zeros(len(words), np.float64)
-        if len(self.words):
-            place = np.minimum(np.searchsorted(self.words, words), len(self.words) - 1)
-            counts = np.where(self.words[place] == words, self.counts[place], 0).astype(np.float64)
+        first, ends = self._slots
+        place = first[words >> np.uint32(32 - _SLOT_BITS)]
+        behind = np.flatnonzero(ends[place] < words)
+        while len(behind):
+            place[behind] += 1
+            behind = behind[ends[place[behind]] < words[behind]]
+        return np.where(ends[place] == words, self._weight[place], np.float32(1.0))
+
+    @cached_property
+    def _slots(self) -> tuple[I64Array, HashArray]:
+        """Where the words of each slot begin, and the words with an end."""
+        edges = np.arange(1 << _SLOT_BITS, dtype=np.uint64) << np.uint64(32 - _SLOT_BITS)
+        first = np.searchsorted(self.words.astype(np.uint64), edges).astype(np.int64)
+        # Nothing is above the end; a word that equals it is unseen, and weighs as much.
+        return first, np.append(self.words, np.uint32(0xFFFF_FFFF))
+
+    @cached_property
+    def _weight(self) -> F32Array:
+        """f32[m + 1]: the weight of every word in the table, and of one that is not."""
         top = math.log((self.documents + 1) / 1.5)
-        weights = np.log((self.documents + 1) / (np.maximum(counts, 1) + 0.5)) / top if top > 0 else np.ones(len(words))
-        return np.clip(weights, 0.02, 1.0).astype(np.float32)
+        weights = [math.log((self.documents + 1) / (max(count, 1) + 0.5)) / top for count in self.counts.tolist()]
+        return np.asarray(np.clip(np.array([*weights, 1.0]), 0.02, 1.0), np.float32)
 
 
 def fit_idf(bags: Iterable[HashArray]) -> IdfTable:

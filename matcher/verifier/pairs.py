@@ -7,11 +7,14 @@ from rapidfuzz.process import cpdist
 
 from matcher.arrays import BoolArray, F64Array, I64Array
 from matcher.verifier.lexicon import FAMILIES
-from matcher.verifier.places import missing_marks, swapped_words
+from matcher.verifier.places import missing_marks, sides_of, swapped_words
+from matcher.verifier.quantities import DIMENSIONS
 from matcher.verifier.table import Found, TraitTable, cosine, count_by_pair, entries, look_up, max_by_pair, sum_by_pair
 
 #: The place of the colours in `matcher.verifier.lexicon.FAMILIES`.
 COLOUR = FAMILIES.index("colour")
+#: Dimensions of quantities, or families of alternatives.
+MEASURES = max(len(DIMENSIONS), len(FAMILIES))
 Values = dict[str, F64Array]
 
 
@@ -54,20 +57,24 @@ def stems(table: TraitTable, left: I64Array, right: I64Array) -> Values:
 
 
 def places(table: TraitTable, left: I64Array, right: I64Array) -> Values:
-    less, more = missing_marks(table, left, right)
+    one, other = sides_of(table, left, right)
+    less, more = missing_marks(one, other, len(left))
     return {
-        "swapped_words": swapped_words(table, left, right),
+        "swapped_words": swapped_words(one, other, len(left)),
         "marks_missing_less": less,
         "marks_missing_more": more,
     }
 
 
 def letters(table: TraitTable, left: I64Array, right: I64Array) -> Values:
-    ones, others = [table.traits[n].title for n in left.tolist()], [table.traits[n].title for n in right.tolist()]
+    ones, others = ([table.traits[row].title for row in rows.tolist()] for rows in (left, right))
+    # Their words are sorted already.
+    alike = cpdist(ones, others, scorer=fuzz.ratio, dtype=np.float32).astype(np.float64)
+    alike_set = cpdist(ones, others, scorer=fuzz.token_set_ratio, dtype=np.float32).astype(np.float64)
     return {
         "gram_cosine": cosine(table, "grams", left, right),
-        "spelling": cpdist(ones, others, scorer=fuzz.token_sort_ratio, dtype=np.float32).astype(np.float64) / 100,
-        "spelling_set": cpdist(ones, others, scorer=fuzz.token_set_ratio, dtype=np.float32).astype(np.float64) / 100,
+        "spelling": alike / 100,
+        "spelling_set": alike_set / 100,
     }
 
 
@@ -97,25 +104,18 @@ def numbers(table: TraitTable, left: I64Array, right: I64Array) -> Values:
 
 def codes(table: TraitTable, left: I64Array, right: I64Array) -> Values:
     m = len(left)
-    shared, told, conflict, nearness = (np.full(m, np.nan) for _ in range(4))
-    gtin, mpn = np.full(m, np.nan), np.full(m, np.nan)
-    for pair, (a, b) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
-        one, other = table.traits[a], table.traits[b]
-        if one.gtin and other.gtin:
-            gtin[pair] = one.gtin == other.gtin
-        if one.mpn and other.mpn:
-            mpn[pair] = one.mpn == other.mpn
-        if not one.codes and not other.codes:
-            continue
-        same = [code for code in one.codes if code in other.codes]
+    shared, told, conflict = (np.full(m, np.nan) for _ in range(3))
+    compared: list[tuple[int, str, str]] = []
+    named = table.numbers["codes"] > 0
+    for pair in np.flatnonzero(named[left] | named[right]).tolist():
+        one, other = table.traits[left[pair]], table.traits[right[pair]]
         found = [code for code in one.codes if code in other.run] + [code for code in other.codes if code in one.run]
-        told[pair] = max((len(code) for code in found), default=0)
+        told[pair] = max(map(len, found), default=0)
         if one.codes and other.codes:
-            shared[pair] = max((len(code) for code in same), default=0)
+            shared[pair] = max((len(code) for code in one.codes if code in other.codes), default=0)
             conflict[pair] = not found
-            nearness[pair] = (
-                1.0 if same else max(JaroWinkler.normalized_similarity(x, y) for x in one.codes for y in other.codes)
-            )
+            compared += [(pair, x, y) for x in one.codes for y in other.codes]
+    nearness = _nearest_spelling(compared, m)
     models = [look_up(table.bags["models"], a, table.bags["phrases"], b) for a, b in ((left, right), (right, left))]
     lacking = _sides(*(max_by_pair(found, ~found.hit, m) for found in models))
     return {
@@ -126,8 +126,8 @@ def codes(table: TraitTable, left: I64Array, right: I64Array) -> Values:
         "code_told": told,
         "code_conflict": conflict,
         "code_nearness": nearness,
-        "gtin_equal": gtin,
-        "mpn_equal": mpn,
+        "gtin_equal": _equal(table.names["gtin"], left, right),
+        "mpn_equal": _equal(table.names["mpn"], left, right),
     }
 
 
@@ -175,33 +175,30 @@ def descriptions(table: TraitTable, left: I64Array, right: I64Array) -> Values:
 
 def money(table: TraitTable, left: I64Array, right: I64Array) -> Values:
     """Prices in one currency are compared as they are; others only in euros."""
-    currencies = [one.currency for one in table.traits]
-    codes = {currency: code for code, currency in enumerate(sorted({c for c in currencies if c}))}
-    code = np.array([codes.get(c, -1) if c else -1 for c in currencies], np.int64)
-    one, other = code[left], code[right]
-    same = (one == other) & (one >= 0)
+    same_currency = _equal(table.names["currency"], left, right)
     plain, euros = table.numbers["log_price"], table.numbers["log_euros"]
-    gap = np.abs(np.where(same, plain[left] - plain[right], euros[left] - euros[right]))
-    known = (one >= 0) & (other >= 0)
-    return {"price_gap": gap, "same_currency": np.where(known, same.astype(np.float64), np.nan)}
+    gap = np.abs(np.where(same_currency == 1, plain[left] - plain[right], euros[left] - euros[right]))
+    return {"price_gap": gap, "same_currency": same_currency}
 
 
 def brands(table: TraitTable, left: I64Array, right: I64Array) -> Values:
-    similarity, told = np.full(len(left), np.nan), np.full(len(left), np.nan)
-    for pair, (a, b) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
-        one, other = table.traits[a], table.traits[b]
+    m = len(left)
+    told = np.full(m, np.nan)
+    compared: list[tuple[int, str, str]] = []
+    named = table.numbers["brand"] > 0
+    for pair in np.flatnonzero(named[left] | named[right]).tolist():
+        one, other = table.traits[left[pair]], table.traits[right[pair]]
+        told[pair] = one.brand in other.run and other.brand in one.run
         if one.brand and other.brand:
-            similarity[pair] = JaroWinkler.normalized_similarity(one.brand, other.brand)
-        if one.brand or other.brand:
-            told[pair] = min(float(one.brand in other.run), float(other.brand in one.run))
-    return {"brand_similarity": similarity, "brand_told": told}
+            compared.append((pair, one.brand, other.brand))
+    return {"brand_similarity": _nearest_spelling(compared, m), "brand_told": told}
 
 
 def form(table: TraitTable, left: I64Array, right: I64Array) -> Values:
     length, foreign = table.numbers["length"], table.numbers["foreign"]
-    sizes = np.log(table.numbers["n_sizes"])
+    log_length, sizes = table.numbers["log_length"], table.numbers["log_sizes"]
     return {
-        "length_gap": np.abs(np.log1p(length[left]) - np.log1p(length[right])),
+        "length_gap": np.abs(log_length[left] - log_length[right]),
         "shorter_title": np.minimum(length[left], length[right]),
         "script_gap": np.abs(foreign[left] - foreign[right]),
         "sizes_gap": np.abs(sizes[left] - sizes[right]),
@@ -225,23 +222,35 @@ def _share(part: F64Array, whole: F64Array) -> F64Array:
     return shares
 
 
+def _equal(names: I64Array, left: I64Array, right: I64Array) -> F64Array:
+    """1 where two names are equal, 0 where they differ, NaN where one is missing."""
+    one, other = names[left], names[right]
+    return np.where((one < 0) | (other < 0), np.nan, (one == other).astype(np.float64))
+
+
+def _nearest_spelling(compared: list[tuple[int, str, str]], pairs: int) -> F64Array:
+    """f64[pairs]: the greatest Jaro-Winkler similarity of two texts of each pair, NaN where there are none."""
+    nearest = np.full(pairs, np.nan)
+    if compared:
+        pair, ones, others = zip(*compared, strict=True)
+        alike = cpdist(ones, others, scorer=JaroWinkler.normalized_similarity, dtype=np.float64)
+        np.fmax.at(nearest, list(pair), alike)
+    return nearest
+
+
 def _measures(table: TraitTable, name: str, other: str, left: I64Array, right: I64Array) -> tuple[F64Array, F64Array]:
     """On how many dimensions of the left quantities the right ones agree in a value, and on how many in none."""
-    m = len(left)
-    found = look_up(table.bags[name], left, table.bags[other], right)
-    dimension = found.pair * 256 + (found.word >> np.uint32(24)).astype(np.int64)
     there = table.bags[other]
-    row = np.repeat(np.arange(there.rows()), np.diff(there.starts))
-    known = np.unique(row * 256 + (there.words >> np.uint32(24)).astype(np.int64))
-    agreed = np.unique(dimension[found.hit])
-    spoken = np.unique(dimension)
-    has: BoolArray = np.isin(right[spoken // 256] * 256 + spoken % 256, known)
-    both = spoken[has]
-    conflicting = both[~np.isin(both, agreed)]
-    return (
-        np.bincount(agreed // 256, minlength=m).astype(np.float64),
-        np.bincount(conflicting // 256, minlength=m).astype(np.float64),
-    )
+    found = look_up(table.bags[name], left, there, right)
+    dimension = (found.word >> np.uint32(24)).astype(np.int64)
+    spoken, agreed = (np.zeros((len(left), MEASURES), np.bool_) for _ in range(2))
+    spoken[found.pair, dimension] = True
+    agreed[found.pair[found.hit], dimension[found.hit]] = True
+    pair, entry = entries(there.starts, right)
+    answered = np.zeros((len(left), MEASURES), np.bool_)
+    answered[pair, (there.words[entry] >> np.uint32(24)).astype(np.int64)] = True
+    conflicting = spoken & answered & ~agreed
+    return agreed.sum(axis=1).astype(np.float64), conflicting.sum(axis=1).astype(np.float64)
 
 
 def _of_family(table: TraitTable, rows: I64Array, family: int) -> BoolArray:

@@ -39,7 +39,7 @@ def cosine_pairs(vectors: AnyArray, left: I64Array, right: I64Array, strip: int 
     """f32[m]: the cosines of rows of `vectors`; NaN for a row of zeros. A pair's bits do not depend on the others."""
     result = np.empty(len(left), np.float32)
     for start in range(0, len(left), strip):
-        one, other = (vectors[rows[start : start + strip]].astype(np.float64) for rows in (left, right))
+        one, other = (vectors[rows[start : start + strip]].astype(np.float64, order="C") for rows in (left, right))
         lengths = np.sqrt(np.square(one).sum(axis=1) * np.square(other).sum(axis=1))
         products = (one * other).sum(axis=1)
         missing = np.full(len(one), np.nan)

@@ -15,7 +15,7 @@ from matcher.arrays import BoolArray, F32Array, I64Array
 from matcher.evaluation.retrieval import nearest
 from matcher.evaluation.visibility import visibility_of
 from matcher.training.dataset import Dataset
-from matcher.training.splits import folds, product_labels, unit_rows
+from matcher.training.splits import dataset_groups, folds_of, product_labels, unit_rows
 from matcher.verifier.boosting import BoostingOptions, grow
 from matcher.verifier.evidence import COSINES, KINDS, evidence
 from matcher.verifier.idf import IdfTable, fit_idf
@@ -63,12 +63,20 @@ class Learned(Struct, frozen=True):
 
 
 class TrainingPairs(Struct, frozen=True, kw_only=True):
-    """m pairs: evidence f32[m, names], whether they are the same product (bool[m]), and their fold (i64[m])."""
+    """m pairs: evidence f32[m, names], whether they are the same product (bool[m]), and their fold (i64[m]).
+
+    `learned`: for each fold what its evidence rests on, learned from the other folds.
+    """
 
     names: tuple[str, ...]
     evidence: F32Array
     same: BoolArray
     fold: I64Array
+    learned: tuple[Learned, ...]
+
+    def telling(self) -> tuple[str, ...]:
+        """The evidence that is there at all and not always the same."""
+        return tuple(name for name, column in zip(self.names, self.evidence.T, strict=True) if _tells(column))
 
 
 def fit_verifier(
@@ -82,10 +90,10 @@ def fit_verifier(
     ValueError where there are too few products for the folds, or no pairs of the same and of different products.
     """
     pairs = training_pairs(datasets, options, fit_embedding, on_progress)
-    known = [name for name, column in zip(pairs.names, pairs.evidence.T, strict=True) if _tells(column)]
+    known = pairs.telling()
     columns = [pairs.names.index(name) for name in known]
     forest = grow(pairs.evidence[:, columns], pairs.same, known, options.boosting)
-    return Verifier(names=tuple(known), idf=learn_idf(datasets), forest=forest)
+    return Verifier(names=known, idf=learn_idf(datasets), forest=forest)
 
 
 def training_pairs(
@@ -95,7 +103,7 @@ def training_pairs(
     on_progress: Progress = lambda done, of: None,
 ) -> TrainingPairs:
     """The candidates of every offer (and labelled pairs), with out-of-fold evidence."""
-    found, same, fold_of = [], [], []
+    found, same, fold_of, learned_by_fold = [], [], [], []
     for fold, (others, held) in enumerate(out_of_fold(datasets, options.folds, options.seed)):
         learned = Learned(learn_idf(others), (fit_embedding or raw_embedding)(others))
         for dataset in held:
@@ -103,9 +111,14 @@ def training_pairs(
             found.append(read_evidence(dataset, learned, left, right, options.names))
             same.append(truth)
             fold_of.append(np.full(len(left), fold, np.int64))
+        learned_by_fold.append(learned)
         on_progress(fold + 1, options.folds)
     return TrainingPairs(
-        names=options.names, evidence=np.concatenate(found), same=np.concatenate(same), fold=np.concatenate(fold_of)
+        names=options.names,
+        evidence=np.concatenate(found),
+        same=np.concatenate(same),
+        fold=np.concatenate(fold_of),
+        learned=tuple(learned_by_fold),
     )
 
 
@@ -115,7 +128,7 @@ def out_of_fold(
     """k times (what may be learned from, what is held out): sibling groups whole, every offer held out once."""
     if not datasets:
         raise ValueError("expected at least one dataset")
-    placed = [folds(dataset, k, "group", seed) for dataset in datasets]
+    placed = [_placed(dataset, k, seed) for dataset in datasets]
     for fold in range(k):
         yield (
             [dataset.take(np.flatnonzero(place != fold)) for dataset, place in zip(datasets, placed, strict=True)],
@@ -123,10 +136,20 @@ def out_of_fold(
         )
 
 
+def _placed(dataset: Dataset, k: int, seed: int) -> I64Array:
+    groups = dataset_groups(dataset, product_labels(dataset))
+    found = len(np.unique(groups))
+    if found < k:
+        raise ValueError(f"{dataset.name}: expected at least {k} groups of sibling products (one a fold), got {found}")
+    return folds_of(groups, k, seed)
+
+
 def learn_idf(datasets: Sequence[Dataset]) -> IdfTable:
     """Counts words, word pairs, word beginnings and runs of letters over the offers."""
     return fit_idf(
-        distinct(np.concatenate([one.told, one.grams, one.stems])) for dataset in datasets for one in traits_of(dataset)
+        distinct(np.concatenate([one.bag("told"), one.bag("grams"), one.bag("stems")]))
+        for dataset in datasets
+        for one in traits_of(dataset)
     )
 
 
