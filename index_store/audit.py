@@ -16,6 +16,12 @@ _PROMISES: Final = (
         "offers have a payload without a vector or a vector without a payload",
     ),
     (
+        "SELECT (SELECT count(*) FROM raw_features LEFT JOIN vectors USING (key) WHERE vectors.key IS NULL)"
+        " + (SELECT count(*) FROM vectors LEFT JOIN raw_features USING (key) WHERE raw_features.key IS NULL"
+        " AND (SELECT value FROM facts WHERE name = 'raw_features') = 'true')",
+        "offers have raw features without a vector, or in a state that keeps them a vector without raw features",
+    ),
+    (
         "SELECT count(*) FROM vectors LEFT JOIN sellers ON code = seller_code"
         " WHERE seller_code >= 0 AND sellers.code IS NULL",
         "vectors have an unknown seller",

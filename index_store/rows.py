@@ -32,6 +32,7 @@ class Identity:
     partition: of `offer-features`, `verdicts` and `matches`
     topics: names of the topics that the state is a fold over
     partitions: how many partitions these topics have
+    raw_features: whether the raw features that vectors were projected from are kept beside them
     """
 
     bundle: str
@@ -39,6 +40,7 @@ class Identity:
     partition: int
     topics: tuple[str, ...]
     partitions: int = 1
+    raw_features: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,7 @@ class FeatureRow:
     seller_id: None (or empty) if the offer has none
     payload: the offer's fields, opaque here
     vector: f32[dim], already rounded to fp16, so that a restart finds what the running index held
+    image, text: raw features where the state keeps them, opaque here; None where the offer lacks them
     """
 
     offer_id: str
@@ -55,6 +58,8 @@ class FeatureRow:
     seller_id: str | None
     payload: bytes
     vector: npt.NDArray[np.float32]
+    image: bytes | None = None
+    text: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +115,32 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferRow:
+    """Which offer a key stands for, and where it belongs; `product_id` is None when it is gone."""
+
+    offer_id: str
+    product_id: str | None
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
 class StoredOffer:
-    """An offer as candidates and reviewers see it; `payload` is None until its features were applied."""
+    """An offer as people see it; `payload` is None until its features were applied."""
 
     offer_id: str
     product_id: str | None
     version: Version
     seller_id: str | None
     payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """What a live offer says; see `FeatureRow`."""
+
+    payload: bytes
+    image: bytes | None
+    text: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

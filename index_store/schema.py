@@ -65,7 +65,16 @@ _FIRST: Final[Migration] = (
     "INSERT INTO totals VALUES (1, 1, 0, 0, 0, 0, 0)",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST,)
+# What was built without raw features says so: a state that lacks what others keep would decide otherwise than they do.
+_RAW_FEATURES: Final[Migration] = (
+    # Apart from the payloads: few of those who read one read the other.
+    "CREATE TABLE raw_features (key INTEGER PRIMARY KEY, image BLOB, text BLOB)",
+    "ALTER TABLE pending ADD COLUMN image BLOB",
+    "ALTER TABLE pending ADD COLUMN text BLOB",
+    "INSERT INTO facts SELECT 'raw_features', 'false' WHERE EXISTS (SELECT 1 FROM facts)",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

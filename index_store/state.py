@@ -21,7 +21,16 @@ from index_store.batch import fold_batch
 from index_store.errors import PositionMovedBack, StateUnusable, how_to_delete, sqlite_faults
 from index_store.lock import FileLock
 from index_store.opening import open_state_file
-from index_store.rows import Applied, Changes, Counts, Identity, LedgerRow, StoredOffer, Version
+from index_store.rows import (
+    Applied,
+    Changes,
+    Counts,
+    Identity,
+    LedgerRow,
+    OfferRow,
+    StoredContent,
+    StoredOffer,
+)
 from index_store.store import NO_SELLER, Keys, SellerCodes, Vectors, check_dim
 
 
@@ -76,7 +85,8 @@ class State:
         """Apply a stretch of the logs in one transaction: all of it, or on any error nothing.
 
         Raises `PositionMovedBack`, `VersionsNotComparable`; `ValueError` for a vector that is not f32[dim],
-        not finite or not rounded to fp16, and for a topic that is not one of the identity's.
+        not finite or not rounded to fp16, for raw features that the state does not keep, and for a topic that
+        is not one of the identity's.
         """
         self._check(changes)
         ids = dict.fromkeys([row.offer_id for row in changes.decisions] + [row.offer_id for row in changes.features])
@@ -89,7 +99,7 @@ class State:
                 codes = self._add_sellers(row.seller_id for _, row in outcome.attached)
                 attached = [(key, row, _code(codes, row.seller_id)) for key, row in outcome.attached]
                 tables.write_ledger(connection, outcome.new, outcome.known)
-                tables.write_vectors(connection, attached, outcome.removed)
+                tables.write_vectors(connection, attached, outcome.removed, self._identity.raw_features)
                 tables.write_pending(connection, outcome.held, outcome.unheld)
                 totals.products += tables.write_products(connection, outcome.founded, outcome.joined)
                 tables.save_totals(connection, totals)
@@ -110,28 +120,22 @@ class State:
     def ledger(self, offer_ids: Sequence[str]) -> dict[str, LedgerRow]:
         """The last decisions on these offers; an offer that was never decided is left out."""
         with self._reading() as connection:
-            return {
-                offer_id: LedgerRow(key, Version(partition, offset), product_id, outcome)
-                for offer_id, key, partition, offset, product_id, outcome in tables.select_in(
-                    connection,
-                    "SELECT offer_id, key, version_partition, version_offset, product_id, outcome"
-                    " FROM offers WHERE offer_id IN {}",
-                    offer_ids,
-                )
-            }
+            return tables.load_ledger(connection, offer_ids)
 
     def by_keys(self, keys: Keys | Sequence[int]) -> dict[int, StoredOffer]:
         """The offers with these keys; an unknown key is left out."""
         with self._reading() as connection:
-            return {
-                key: StoredOffer(offer_id, product_id, Version(partition, offset), seller_id, payload)
-                for key, offer_id, product_id, partition, offset, seller_id, payload in tables.select_in(
-                    connection,
-                    "SELECT key, offer_id, product_id, version_partition, version_offset, seller_id, payload"
-                    " FROM offers LEFT JOIN contents USING (key) WHERE key IN {}",
-                    [int(key) for key in keys],
-                )
-            }
+            return tables.load_by_keys(connection, [int(key) for key in keys])
+
+    def rows(self, keys: Keys | Sequence[int]) -> dict[int, OfferRow]:
+        """Which offers these keys stand for; an unknown key is left out. Reads the ledger alone."""
+        with self._reading() as connection:
+            return tables.load_rows(connection, [int(key) for key in keys])
+
+    def contents(self, keys: Keys | Sequence[int]) -> dict[int, StoredContent]:
+        """What the live offers with these keys say; others are left out."""
+        with self._reading() as connection:
+            return tables.load_contents(connection, [int(key) for key in keys])
 
     def positions(self) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset of the first record that is not applied yet."""
@@ -191,6 +195,8 @@ class State:
         for row in changes.features:
             if not isinstance(row.vector, np.ndarray) or row.vector.dtype != np.float32 or row.vector.shape != shape:
                 raise ValueError(f"the vector of offer {row.offer_id!r} {row.version} must be f32[{shape[0]}]")
+            if not self._identity.raw_features and (row.image is not None or row.text is not None):
+                raise ValueError(f"offer {row.offer_id!r} {row.version} brings raw features; this state keeps none")
         if changes.features:
             vectors = np.stack([row.vector for row in changes.features])
             with np.errstate(over="ignore"):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index_store.fold import OfferFold
-from index_store.rows import FeatureRow, Version
+from index_store.rows import FeatureRow, LedgerRow, OfferRow, StoredContent, StoredOffer, Version
 
 VECTOR_DTYPE: Final = np.dtype("<f2")
 _IN_LIST: Final = 256  # of one fixed length, so that SQLite parses each such statement once
@@ -75,16 +75,66 @@ def load_offers(connection: sqlite3.Connection, ids: Iterable[str], with_pending
         version = Version(partition, offset)
         offers[offer_id] = OfferFold(offer_id, key, version, product_id, outcome, updated_at, bool(indexed))
     if with_pending:
-        for offer_id, partition, offset, seller_id, payload, vector in select_in(
+        for offer_id, partition, offset, seller_id, payload, vector, image, text in select_in(
             connection,
-            "SELECT offer_id, version_partition, version_offset, seller_id, payload, vector FROM pending"
+            "SELECT offer_id, version_partition, version_offset, seller_id, payload, vector, image, text FROM pending"
             " WHERE offer_id IN {}",
             names,
         ):
             version = Version(partition, offset)
-            row = FeatureRow(offer_id, version, seller_id, payload, unpack(vector))
+            row = FeatureRow(offer_id, version, seller_id, payload, unpack(vector), image, text)
             offers[offer_id].pending[version] = row
     return offers
+
+
+def load_ledger(connection: sqlite3.Connection, offer_ids: Sequence[str]) -> dict[str, LedgerRow]:
+    """The last decisions on these offers; an offer that was never decided is left out."""
+    rows = select_in(
+        connection,
+        "SELECT offer_id, key, version_partition, version_offset, product_id, outcome FROM offers WHERE offer_id IN {}",
+        offer_ids,
+    )
+    return {
+        offer_id: LedgerRow(key, Version(partition, offset), product_id, outcome)
+        for offer_id, key, partition, offset, product_id, outcome in rows
+    }
+
+
+def load_by_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, StoredOffer]:
+    """The offers with these keys, with their payload; an unknown key is left out."""
+    rows = select_in(
+        connection,
+        "SELECT key, offer_id, product_id, version_partition, version_offset, seller_id, payload"
+        " FROM offers LEFT JOIN contents USING (key) WHERE key IN {}",
+        keys,
+    )
+    return {
+        key: StoredOffer(offer_id, product_id, Version(partition, offset), seller_id, payload)
+        for key, offer_id, product_id, partition, offset, seller_id, payload in rows
+    }
+
+
+def load_rows(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, OfferRow]:
+    """Which offers these keys stand for; an unknown key is left out."""
+    rows = select_in(
+        connection,
+        "SELECT key, offer_id, product_id, version_partition, version_offset FROM offers WHERE key IN {}",
+        keys,
+    )
+    return {
+        key: OfferRow(offer_id, product_id, Version(partition, offset))
+        for key, offer_id, product_id, partition, offset in rows
+    }
+
+
+def load_contents(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, StoredContent]:
+    """What the live offers with these keys say; others are left out."""
+    rows = select_in(
+        connection,
+        "SELECT key, payload, image, text FROM contents LEFT JOIN raw_features USING (key) WHERE key IN {}",
+        keys,
+    )
+    return {key: StoredContent(payload, image, text) for key, payload, image, text in rows}
 
 
 def write_ledger(connection: sqlite3.Connection, new: Iterable[OfferFold], known: Iterable[OfferFold]) -> None:
@@ -107,10 +157,10 @@ def _ledger(offer: OfferFold) -> tuple[object, ...]:
 
 
 def write_vectors(
-    connection: sqlite3.Connection, upserted: Sequence[tuple[int, FeatureRow, int]], removed: Sequence[int]
+    connection: sqlite3.Connection, upserted: Sequence[tuple[int, FeatureRow, int]], removed: Sequence[int], raw: bool
 ) -> None:
-    """Replace contents and vectors of (key, features, seller code), and drop those of the keys removed."""
-    for table in ("contents", "vectors"):
+    """Replace contents and vectors (`raw`: and raw features) of (key, features, seller code); drop those removed."""
+    for table in ("contents", "vectors", "raw_features") if raw else ("contents", "vectors"):
         connection.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in removed))
     connection.executemany(
         "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)",
@@ -120,6 +170,11 @@ def write_vectors(
         "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
         ((key, code, pack(row.vector)) for key, row, code in upserted),
     )
+    if raw:
+        connection.executemany(
+            "INSERT OR REPLACE INTO raw_features VALUES (?, ?, ?)",
+            ((key, row.image, row.text) for key, row, _ in upserted),
+        )
 
 
 def write_pending(
@@ -131,8 +186,13 @@ def write_pending(
         ((offer_id, *version) for offer_id, version in dropped),
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?)",
-        ((row.offer_id, *row.version, row.seller_id, row.payload, pack(row.vector)) for row in added),
+        "INSERT OR REPLACE INTO pending"
+        " (offer_id, version_partition, version_offset, seller_id, payload, vector, image, text)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (row.offer_id, *row.version, row.seller_id, row.payload, pack(row.vector), row.image, row.text)
+            for row in added
+        ),
     )
 
 

@@ -15,12 +15,14 @@ from index_store.store import IndexStore
 from matcher.arrays import F32Array, I32Array, I64Array
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
-from matcher.deciding.known import Known, exact_scores
+from matcher.deciding.content import Content, keeps_raw, read_content
+from matcher.deciding.known import Hit, Known, exact_scores
 from matcher.events.decision import Decision
 from matcher.events.offer import Offer
 from matcher.events.place import Version
 from matcher.model.bundle import Bundle
 from matcher.model.projection import project
+from matcher.recent import Recent
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -41,9 +43,15 @@ class Memory:
         The file lies in a folder named after the bundle, so that a new bundle starts from the log, beside the old one.
         """
         identity = Identity(
-            bundle=bundle.fingerprint, dim=bundle.dim, partition=partition, topics=tuple(topics), partitions=partitions
+            bundle=bundle.fingerprint,
+            dim=bundle.dim,
+            partition=partition,
+            topics=tuple(topics),
+            partitions=partitions,
+            raw_features=keeps_raw(bundle),
         )
         self._bundle = bundle
+        self._recent = Recent()
         self._state = State(folder / bundle.fingerprint / f"partition-{partition}.sqlite", identity)
         self._index: IndexStore = FlatStore(bundle.dim)
         for keys, vectors, sellers in self._state.live_vectors():
@@ -57,14 +65,36 @@ class Memory:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
         return {offer_id: row.product_id for offer_id, row in rows.items() if row.product_id is not None}
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Known]]:
+    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
         codes = None
         if not_sellers is not None:
             codes = self._state.seller_codes(not_sellers, create=False)
         rows = self._nearest_keys(vectors, k, codes)
-        offers = self._known(np.unique(np.concatenate(rows)).tolist())
-        found = [[offers[key] for key in row.tolist() if key in offers] for row in rows]
-        return [_best(vector, known, k) for vector, known in zip(vectors, found, strict=True)]
+        keys = np.unique(np.concatenate(rows))
+        if not len(keys):
+            return [()] * len(vectors)
+        embeddings = self._index.reconstruct(keys)
+        known = self._known(keys, embeddings)
+        found = []
+        for vector, row in zip(vectors.astype(np.float64), rows, strict=True):
+            places = np.searchsorted(keys, row)
+            scores = exact_scores(vector, embeddings[places]).tolist()
+            hits = map(Hit, [known[place] for place in places.tolist()], scores)
+            # The index orders equal scores by key, which a rebuild deals anew; versions stay.
+            found.append(sorted(hits, key=lambda hit: (-hit.score, hit.known.version))[:k])
+        return found
+
+    def contents(self, known: Sequence[Known]) -> Sequence[Content]:
+        """What these offers say, in their order: what was read lately, else from the state."""
+        held = [self._recent.get(one.offer_id, one.version) for one in known]
+        stored = self._state.contents([one.key for one, content in zip(known, held, strict=True) if content is None])
+        for place, one in enumerate(known):
+            if held[place] is None:
+                row = stored[one.key]
+                content = read_content(_offers.decode(row.payload), row.image, row.text, self._bundle)
+                self._recent.put(one.offer_id, one.version, content)
+                held[place] = content
+        return [content for content in held if content is not None]
 
     def _nearest_keys(self, vectors: F32Array, k: int, codes: I32Array | None) -> list[I64Array]:
         """For each embedding the keys of at least the k nearest, and of all whose score equals that of the k-th."""
@@ -78,21 +108,18 @@ class Memory:
             open_, fetch = open_[tied], 4 * fetch
         return rows
 
-    def _known(self, keys: Sequence[int]) -> dict[int, Known]:
-        if not keys:
-            return {}
-        vectors = self._index.reconstruct(np.array(keys, np.int64))
-        stored = self._state.by_keys(keys)
-        return {
-            key: Known(
+    def _known(self, keys: I64Array, embeddings: F32Array) -> list[Known]:
+        stored = self._state.rows(keys)
+        return [
+            Known(
+                key=key,
                 offer_id=stored[key].offer_id,
                 version=Version(*stored[key].version),
                 product_id=stored[key].product_id or "",
-                offer=_offers.decode(stored[key].payload or b""),
                 vector=vector,
             )
-            for key, vector in zip(keys, vectors, strict=True)
-        }
+            for key, vector in zip(keys.tolist(), embeddings, strict=True)
+        ]
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         """The next offset of each (topic, partition) that this memory has not yet applied."""
@@ -103,12 +130,15 @@ class Memory:
         features, decisions = [], []
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.vector is not None:
-                features.append(_feature_row(step.arrival, step.vector))
+                features.append(self._feature_row(step.arrival, step.vector))
             if isinstance(step, Decided):
                 decisions.append(_decision_row(step.arrival, step.decision))
             elif isinstance(step, Gone):
                 decisions.append(_decision_row(step.arrival, None))
         self._apply(Changes(features=features, decisions=decisions, positions=positions))
+        for step in steps:
+            if isinstance(step, Decided | Skipped) and step.content is not None:
+                self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
 
     def follow(
         self, arrivals: Sequence[Arrival], published: Sequence[Published], positions: Mapping[tuple[str, int], int]
@@ -118,11 +148,13 @@ class Memory:
         vectors = project([a.features for a in offered if a.features is not None], self._bundle)
         self._apply(
             Changes(
-                features=[_feature_row(a, vector) for a, vector in zip(offered, vectors, strict=True)],
+                features=[self._feature_row(a, vector) for a, vector in zip(offered, vectors, strict=True)],
                 decisions=[_published_row(p) for p in published],
                 positions=positions,
             )
         )
+        for arrival in offered:
+            self._recent.forget(arrival.offer_id)
 
     def _apply(self, changes: Changes) -> None:
         applied = self._state.apply(changes)
@@ -130,6 +162,20 @@ class Memory:
             self._index.remove(applied.removed)
         if len(applied.keys):
             self._index.upsert(applied.keys, applied.vectors, applied.sellers)
+
+    def _feature_row(self, arrival: Arrival, vector: F32Array) -> FeatureRow:
+        features = arrival.features
+        assert features is not None
+        raw = keeps_raw(self._bundle)
+        return FeatureRow(
+            offer_id=arrival.offer_id,
+            version=_row_version(arrival.version),
+            seller_id=arrival.seller_id,
+            payload=msgspec.json.encode(features.offer),
+            vector=vector,
+            image=features.image if raw else None,
+            text=features.text if raw else None,
+        )
 
     def __len__(self) -> int:
         """How many offers are live."""
@@ -150,24 +196,6 @@ class Memory:
 #: Fetched beyond the k nearest, so that equal scores at the edge seldom need a second search.
 SPARE = 8
 _offers = msgspec.json.Decoder(Offer)
-
-
-def _best(vector: F32Array, known: Sequence[Known], k: int) -> list[Known]:
-    """The k best by exact score, of equal ones the older version: the index orders them by key, which a rebuild deals
-    anew."""
-    scored = zip(exact_scores(vector.astype(np.float64), known), known, strict=True)
-    return [known for _, known in sorted(scored, key=lambda pair: (-pair[0], pair[1].version))[:k]]
-
-
-def _feature_row(arrival: Arrival, vector: F32Array) -> FeatureRow:
-    assert arrival.features is not None
-    return FeatureRow(
-        offer_id=arrival.offer_id,
-        version=_row_version(arrival.version),
-        seller_id=arrival.seller_id,
-        payload=msgspec.json.encode(arrival.features.offer),
-        vector=vector,
-    )
 
 
 def _decision_row(arrival: Arrival, decision: Decision | None) -> DecisionRow:

@@ -9,7 +9,7 @@ from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Refused, Step
 from matcher.events.envelope import GONE, REVIEW_REQUESTED, Envelope, Outgoing
 from matcher.events.offer import MAX_URL, Offer
-from matcher.events.review import ReviewCandidate, ReviewTask
+from matcher.events.review import ReviewTask
 from matcher.settings import Topics
 from producers.dead_letters import dead_letter_record
 
@@ -67,7 +67,7 @@ def _task(step: Decided, partition: int, topics: Topics) -> Outgoing:
         cause=decision.cause,
         product_id=decision.product_id,
         reason=decision.review_reason,
-        candidates=tuple(ReviewCandidate(candidate=c, offer=_shown(offer)) for c, offer in step.shown),
+        candidates=tuple(msgspec.structs.replace(one, offer=_shown(one.offer)) for one in step.shown),
         model=decision.model,
         evidence=decision.evidence,
     )

@@ -10,10 +10,11 @@ from matcher.events.place import Place, Version
 
 
 class ReviewCandidate(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A candidate with what a validator needs to see of it."""
+    """A candidate with what a validator needs to see of it, and what speaks for and against it."""
 
     candidate: Candidate
     offer: Offer
+    evidence: tuple[Evidence, ...] = ()
 
 
 class ReviewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):

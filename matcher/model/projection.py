@@ -10,6 +10,7 @@ from matcher.events.features import OfferFeatures
 from matcher.model.bundle import Bundle
 from matcher.model.inputs import input_rows, lengths
 from matcher.model.kinds import Concatenation, Inputs
+from matcher.money import numbers_of
 from matcher.numbers import NUMERIC_DIM
 from matcher.training.dataset import Features
 
@@ -57,7 +58,7 @@ def project(batch: Sequence[OfferFeatures], bundle: Bundle) -> F32Array:
 
 
 def stack(batch: Sequence[OfferFeatures], bundle: Bundle) -> Features:
-    """The features of events as arrays."""
+    """The features of events as arrays. Prices become euros, as in training: events carry the offer's own currency."""
     facts, n = bundle.encoder, len(batch)
     image, text = np.zeros((n, facts.image_dim), np.float16), np.zeros((n, facts.text_dim), np.float16)
     numbers = np.empty((n, NUMERIC_DIM), np.float32)
@@ -65,7 +66,7 @@ def stack(batch: Sequence[OfferFeatures], bundle: Bundle) -> Features:
         for target, vector in ((image, features.image_vector()), (text, features.text_vector())):
             if vector is not None:
                 target[row] = vector
-        numbers[row] = features.numeric_vector()
+        numbers[row] = numbers_of(features.offer)
     has_image = np.array([features.image is not None for features in batch], np.bool_)
     has_text = np.array([features.text is not None for features in batch], np.bool_)
     return Features(image=image, has_image=has_image, text=text, has_text=has_text, numbers=numbers)
@@ -115,18 +116,12 @@ def _put(target: F64Array, vector: F16Array, weight: float) -> None:
         target[:] = wide * (weight / norm)
 
 
-def modality_scores(one: F32Array, other: F32Array, bundle: Bundle) -> dict[str, float]:
-    """The cosine within each modality that both embeddings have (f32[dim] each).
+def modality_parts(embeddings: F32Array, bundle: Bundle) -> dict[str, F32Array]:
+    """The image and the text part of embeddings f32[n, dim], with zeros where an offer lacks the modality.
 
-    Empty for a learned projection: it mixes the modalities, and raw features are not at hand when offers are compared.
+    Empty for a learned projection, which mixes the modalities: their cosines are those of raw features.
     """
     if not isinstance(bundle.projection, Concatenation):
         return {}
     cut = bundle.encoder.image_dim
-    scores = {}
-    for name, part in (("image", slice(0, cut)), ("text", slice(cut, None))):
-        left, right = one[part].astype(np.float64), other[part].astype(np.float64)
-        scale = float(np.linalg.norm(left) * np.linalg.norm(right))
-        if scale > 0:
-            scores[name] = float(left @ right) / scale
-    return scores
+    return {"image": embeddings[:, :cut], "text": embeddings[:, cut:]}

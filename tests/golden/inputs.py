@@ -14,7 +14,7 @@ from matcher.events.envelope import OFFERED, REVIEW_DECIDED, Envelope, Headers, 
 from matcher.events.features import PhotoFailure
 from matcher.events.offer import Offer, Price
 from matcher.events.place import Place, Version
-from matcher.events.review import OfferVersion, Verdict, Vote
+from matcher.events.review import OfferVersion, ReviewCandidate, Verdict, Vote
 from matcher.settings import Topics
 from producers.decisions import decision_records
 from producers.features import features_record, withdrawn_record
@@ -164,7 +164,11 @@ def steps() -> list[tuple[str, Step]]:
             },
             Decision,
         )
-        shown = ((best, OTHER), (rival, BARE)) if reviewed else ()
+        asked_about = (
+            ReviewCandidate(candidate=best, offer=OTHER, evidence=seen),
+            ReviewCandidate(candidate=rival, offer=BARE),
+        )
+        shown = asked_about if reviewed else ()
         return Decided(arrival=came, vector=np.zeros(8, np.float32), decision=decision, shown=shown)
 
     found = {"matched_offer_id": OTHER.offer_id, "score": 0.93, "probability": 0.95}

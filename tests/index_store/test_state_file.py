@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -26,7 +27,7 @@ from index_store.errors import (
 )
 from index_store.opening import open_state_file
 from index_store.rows import Changes, DecisionRow, FeatureRow, Identity, Version
-from index_store.schema import APPLICATION_ID, MIGRATIONS
+from index_store.schema import APPLICATION_ID, MIGRATIONS, migrate
 from index_store.state import State
 
 DIM = 8
@@ -129,6 +130,7 @@ def test_a_failed_opening_leaves_no_lock_behind(path: Path) -> None:
         (replace(IDENTITY, dim=9), "dim 8, not 9"),
         (replace(IDENTITY, partition=1), "partition 0, not 1"),
         (replace(IDENTITY, partitions=4), "partitions 1, not 4"),
+        (replace(IDENTITY, raw_features=True), "raw_features False, not True"),
         (replace(IDENTITY, topics=("offer-features-2", "matches")), "topics .*'offer-features'.*, not .*-2'"),
     ],
 )
@@ -174,6 +176,44 @@ def test_an_older_file_is_led_to_the_newest_schema_and_keeps_its_content(path: P
     assert connection.execute("SELECT DISTINCT note FROM products").fetchall() == [("seen",)]
     assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
     connection.close()
+
+
+def test_a_file_from_before_raw_features_goes_on_without_them_and_is_refused_where_they_are_needed(path: Path) -> None:
+    path.parent.mkdir()
+    old = open_state_file_of_schema_1(path)
+    old.close()
+    with State(path, IDENTITY) as state:
+        assert state.counts().live == 1
+        assert (state.contents([1])[1].image, state.contents([1])[1].text) == (None, None)
+        state.apply(Changes(decisions=[DecisionRow("held", Version(0, 9), "p9", "offer.new_product", 0)]))
+        assert state.counts().live == 2
+        assert state.audit() == ()
+    with pytest.raises(StateMismatch, match=r"raw_features False, not True.*delete .*rebuilt from the log"):
+        State(path, replace(IDENTITY, raw_features=True))
+
+
+def open_state_file_of_schema_1(path: Path) -> sqlite3.Connection:
+    """What the first version left behind: one live offer, and one whose features wait for their decision."""
+    vector = np.ones(DIM, "<f2").tobytes()
+    facts = {"bundle": "first", "dim": DIM, "partition": 0, "partitions": 1, "topics": ["matches", "offer-features"]}
+    connection = sqlite3.connect(path, isolation_level=None)
+    migrate(connection, MIGRATIONS[:1])
+    connection.executemany("INSERT INTO facts VALUES (?, ?)", [(name, json.dumps(v)) for name, v in facts.items()])
+    connection.execute("INSERT INTO offers VALUES (1, 'o1', 0, 1, 'p1', 'offer.new_product', 0)")
+    connection.execute("INSERT INTO contents VALUES (1, 's', x'00')")
+    connection.execute("INSERT INTO vectors VALUES (1, 0, ?)", (vector,))
+    connection.execute("INSERT INTO sellers VALUES (0, 's')")
+    connection.execute("INSERT INTO products VALUES ('p1', 0, 1, 1)")
+    connection.execute("INSERT INTO pending VALUES ('held', 0, 9, 's', x'00', ?)", (vector,))
+    connection.execute("UPDATE totals SET next_key = 2, offers = 1, live = 1, products = 1, pending = 1")
+    return connection
+
+
+def test_raw_features_that_a_state_does_not_keep_are_refused(path: Path) -> None:
+    with State(path, IDENTITY) as state:
+        with pytest.raises(ValueError, match="brings raw features; this state keeps none"):
+            state.apply(Changes([feature(0, image=b"i")], [decision(0)]))
+        assert state.counts().offers == 0
 
 
 def test_a_schema_step_that_fails_leaves_the_file_as_it_was(path: Path) -> None:

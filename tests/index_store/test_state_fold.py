@@ -21,12 +21,14 @@ from index_store.store import NO_SELLER
 from index_store.verify import verify
 
 DIM = 3
-IDENTITY = Identity(bundle="first", dim=DIM, partition=0, topics=("offer-features", "matches"))
+IDENTITY = Identity(bundle="first", dim=DIM, partition=0, topics=("offer-features", "matches"), raw_features=True)
 
 
 def feature(offer_id: str, offset: int, number: int = 0, seller: str | None = "s") -> FeatureRow:
     vector = np.array([number, offset, 1], dtype=np.float32)
-    return FeatureRow(offer_id, Version(0, offset), seller, f"payload {number}".encode(), vector)
+    image = f"image {number}".encode() if number % 3 else None
+    text = f"text {number}".encode() if number % 2 else None
+    return FeatureRow(offer_id, Version(0, offset), seller, f"payload {number}".encode(), vector, image, text)
 
 
 def decision(offer_id: str, offset: int, product: str | None, number: int = 0) -> DecisionRow:
@@ -36,7 +38,7 @@ def decision(offer_id: str, offset: int, product: str | None, number: int = 0) -
 @dataclass(frozen=True)
 class Expected:
     ledger: dict[str, tuple[int, str | None, int]]
-    live: dict[str, tuple[bytes, str | None, bytes]]
+    live: dict[str, tuple[bytes, str | None, bytes, bytes | None, bytes | None]]
     members: dict[str, int]
     founded: dict[str, int]
     pending: int
@@ -58,7 +60,7 @@ def fold_by_definition(features: list[FeatureRow], decisions: list[DecisionRow])
     for offer_id, row in ledger.items():
         found = latest.get((offer_id, row.version))
         if row.product_id is not None and found is not None:
-            live[offer_id] = (found.vector.tobytes(), found.seller_id, found.payload)
+            live[offer_id] = (found.vector.tobytes(), found.seller_id, found.payload, found.image, found.text)
     members = Counter(row.product_id for row in ledger.values() if row.product_id is not None)
     return Expected(
         ledger={o: (row.version.offset, row.product_id, row.updated_at) for o, row in ledger.items()},
@@ -73,13 +75,21 @@ def observe(state: State, ids: list[str]) -> Expected:
     """The same facts as an open state tells them."""
     ledger = state.ledger(ids)
     stored = state.by_keys([row.key for row in ledger.values()])
+    contents = state.contents([row.key for row in ledger.values()])
+    rows = state.rows([row.key for row in ledger.values()])
     live = {}
     for keys, vectors, codes in state.live_vectors(chunk=2):
         for key, vector, code in zip(keys.tolist(), vectors, codes, strict=True):
             offer = stored[key]
             assert offer.payload is not None
             assert [code] == state.seller_codes([offer.seller_id]).tolist()
-            live[offer.offer_id] = (vector.tobytes(), offer.seller_id, offer.payload)
+            said = contents.pop(key)
+            assert said.payload == offer.payload
+            live[offer.offer_id] = (vector.tobytes(), offer.seller_id, offer.payload, said.image, said.text)
+    assert not contents
+    assert {key: (row.offer_id, row.product_id, row.version) for key, row in rows.items()} == {
+        key: (offer.offer_id, offer.product_id, offer.version) for key, offer in stored.items()
+    }
     connection = state._connection
     updated = dict(connection.execute("SELECT offer_id, updated_at FROM offers"))
     products = connection.execute("SELECT product_id, members, founded_offset FROM products").fetchall()

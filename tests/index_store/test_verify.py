@@ -64,10 +64,15 @@ def test_missing_differing_and_foreign_entries_are_each_named(state: State, inde
     [
         ("UPDATE offers SET product_id = NULL WHERE offer_id = 'o3'", "vectors belong to no offer that is alive"),
         ("DELETE FROM contents WHERE key = 1", "payload without a vector"),
+        ("INSERT INTO raw_features VALUES (99, NULL, NULL)", "raw features without a vector"),
+        ("UPDATE facts SET value = 'true' WHERE name = 'raw_features'", "a vector without raw features"),
         ("UPDATE vectors SET seller_code = 77 WHERE key = 1", "unknown seller"),
         ("UPDATE products SET members = members + 1 WHERE product_id = 'p0'", "another number of members"),
         ("DELETE FROM products WHERE product_id = 'p0'", "are not in the table of products"),
-        ("INSERT INTO pending VALUES ('o3', 0, 3, NULL, x'', x'')", "held although their version is decided"),
+        (
+            "INSERT INTO pending VALUES ('o3', 0, 3, NULL, x'', x'', NULL, NULL)",
+            "held although their version is decided",
+        ),
         ("UPDATE totals SET live = live + 1", "running totals differ"),
     ],
 )

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from matcher.arrays import F32Array
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
-from matcher.deciding.known import Known, exact_scores
+from matcher.deciding.content import Content
+from matcher.deciding.known import Hit, Known, exact_scores
 from matcher.events.place import Version
 
 
@@ -14,6 +17,8 @@ class ExactMemory:
     def __init__(self) -> None:
         self.last: dict[str, Version] = {}
         self.live: dict[str, Known] = {}
+        self.said: dict[str, Content] = {}
+        self.keys: dict[str, int] = {}
 
     def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
         return {offer_id: self.last[offer_id] for offer_id in offer_ids if offer_id in self.last}
@@ -21,33 +26,41 @@ class ExactMemory:
     def products(self, offer_ids: Sequence[str]) -> Mapping[str, str]:
         return {offer_id: self.live[offer_id].product_id for offer_id in offer_ids if offer_id in self.live}
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Known]]:
+    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
         sellers = [None] * len(vectors) if not_sellers is None else not_sellers
         return [self._nearest(vector, k, seller) for vector, seller in zip(vectors, sellers, strict=True)]
 
-    def _nearest(self, vector: F32Array, k: int, seller: str | None) -> list[Known]:
-        allowed = [known for known in self.live.values() if not seller or known.offer.seller_id != seller]
-        scores = exact_scores(vector.astype("f8"), allowed)
-        ranked = sorted(zip(allowed, scores, strict=True), key=lambda pair: (-pair[1], pair[0].version))
-        return [known for known, _ in ranked[:k]]
+    def _nearest(self, vector: F32Array, k: int, seller: str | None) -> list[Hit]:
+        allowed = [known for known in self.live.values() if not seller or self._seller(known) != seller]
+        if not allowed:
+            return []
+        scores = exact_scores(vector.astype("f8"), np.stack([known.vector for known in allowed]))
+        hits = map(Hit, allowed, scores.tolist())
+        return sorted(hits, key=lambda hit: (-hit.score, hit.known.version))[:k]
+
+    def contents(self, known: Sequence[Known]) -> Sequence[Content]:
+        return [self.said[one.offer_id] for one in known]
+
+    def _seller(self, known: Known) -> str | None:
+        return self.said[known.offer_id].offer.seller_id
 
     def apply(self, steps: Sequence[Step]) -> None:
         for step in steps:
             if isinstance(step, Decided):
                 self.last[step.arrival.offer_id] = step.arrival.version
-                self._keep(step.arrival, step.vector, step.decision.product_id)
+                self._keep(step, step.decision.product_id)
             elif isinstance(step, Gone):
                 self.last[step.arrival.offer_id] = step.arrival.version
                 self.live.pop(step.arrival.offer_id, None)
             elif isinstance(step, Skipped) and step.vector is not None:
-                self._keep(step.arrival, step.vector, self.live[step.arrival.offer_id].product_id)
+                self._keep(step, self.live[step.arrival.offer_id].product_id)
 
-    def _keep(self, arrival, vector: F32Array, product_id: str) -> None:
-        assert arrival.features is not None
-        self.live[arrival.offer_id] = Known(
-            offer_id=arrival.offer_id,
-            version=arrival.version,
-            product_id=product_id,
-            offer=arrival.features.offer,
-            vector=vector,
+    def _keep(self, step: Decided | Skipped, product_id: str) -> None:
+        offer_id = step.arrival.offer_id
+        assert step.vector is not None
+        assert step.content is not None
+        key = self.keys.setdefault(offer_id, len(self.keys))
+        self.said[offer_id] = step.content
+        self.live[offer_id] = Known(
+            key=key, offer_id=offer_id, version=step.arrival.version, product_id=product_id, vector=step.vector
         )

@@ -12,16 +12,20 @@ from hypothesis import strategies as st
 
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
 from matcher.deciding.identity import product_id, review_id
-from matcher.deciding.known import Known, Memory, exact_scores
-from matcher.gtin import valid_gtin
+from matcher.deciding.known import Memory, exact_scores
 from matcher.events.envelope import Record
+from matcher.events.features import read_features
 from matcher.events.offer import Offer
 from matcher.events.place import Version
+from matcher.gtin import valid_gtin
 from matcher.memory import Memory as RealMemory
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
 from matcher.model.calibration import probability
 from matcher.model.projection import project
+from matcher.money import numbers_of
+from matcher.verifier.scoring import cosine_pairs
+from matcher.verifier.traits import read_traits
 from tests.matcher.exact_memory import ExactMemory
 from tests.matcher.making import a_bundle, features_of, features_record_of, half, withdrawal_record_of
 
@@ -115,12 +119,45 @@ def by_the_book(events: Sequence[Event], bundle: Bundle) -> list[tuple]:
                 score = sum(float(a) * float(b) for a, b in zip(vector, its_vector, strict=True))
                 ranked.append((-score, its_version, product, other))
         ranked.sort(key=lambda entry: entry[:2])
-        what, product, matched, score, review = by_the_thresholds(
-            event, version, ranked[: bundle.search.candidates], bundle
-        )
+        ranked = verified(event, ranked[: bundle.search.candidates], bundle)
+        what, product, matched, score, review = by_the_thresholds(event, version, ranked, bundle)
         told.append((what, product, matched, score, review))
         live[event.offer] = (event, version, product, vector)
     return told
+
+
+def verified(event: Event, ranked: list[tuple], bundle: Bundle) -> list[tuple]:
+    """The same candidates in the order of the bundle's verifier, if it has one, each pair scored by itself."""
+    if bundle.pair_verifier is None:
+        return ranked
+    rescored = [(-pair_score(event, other, bundle), version, product, other) for _, version, product, other in ranked]
+    return sorted(rescored, key=lambda entry: entry[0])
+
+
+def pair_score(one: Event, other: Event, bundle: Bundle) -> float:
+    """Log odds of two offers alone, read from their events; looked up where the same two were scored before."""
+    key = (bundle.fingerprint, one.look, one.gtin, other.look, other.gtin)
+    if key not in SCORED:
+        SCORED[key] = score_alone(one, other, bundle)
+    return SCORED[key]
+
+
+SCORED: dict[tuple, float] = {}
+
+
+def score_alone(one: Event, other: Event, bundle: Bundle) -> float:
+    verifier = bundle.pair_verifier
+    assert verifier is not None
+    events = [read_features(None, record_of(event, 0).value or b"") for event in (one, other)]
+    vectors = {
+        "embedding_cosine": project(events, bundle),
+        "image_cosine": np.stack([event.image_vector() for event in events]),
+        "text_cosine": np.stack([event.text_vector() for event in events]),
+    }
+    left, right = np.array([0]), np.array([1])
+    cosines = {name: cosine_pairs(vectors[name], left, right) for name in verifier.cosines}
+    table = verifier.table([read_traits(event.offer, float(numbers_of(event.offer)[2])) for event in events])
+    return float(verifier.scores(verifier.read(table, left, right, cosines)).astype(np.float32)[0])
 
 
 def by_the_thresholds(event: Event, version: Version, ranked: list[tuple], bundle: Bundle) -> tuple:
@@ -226,16 +263,16 @@ def test_an_offer_never_matches_itself_nor_its_seller_nor_what_is_gone(
     live: dict[str, Event] = {}
     for event, step in zip(events, decide(records_of(events), bundle, cuts), strict=True):
         if isinstance(step, Decided):
-            seen = [step.decision.matched_offer_id, *(candidate.offer_id for candidate, _ in step.shown)]
+            seen = [step.decision.matched_offer_id, *(one.candidate.offer_id for one in step.shown)]
             others = {offer for offer in seen if offer is not None}
             assert event.offer not in others
             assert others <= live.keys()
             if bundle.search.exclude_own_seller and event.seller is not None:
                 assert event.seller not in {live[offer].seller for offer in others}
-            for candidate, offer in step.shown:
-                assert (candidate.version.offset, offer.title) == (
-                    live[offer.offer_id].version,
-                    live[offer.offer_id].look,
+            for one in step.shown:
+                assert (one.candidate.version.offset, one.offer.title) == (
+                    live[one.offer.offer_id].version,
+                    live[one.offer.offer_id].look,
                 )
         if isinstance(step, Gone):
             live.pop(event.offer, None)
@@ -276,7 +313,8 @@ def test_a_doubtful_offer_gets_a_product_of_its_own_and_a_place_on_the_work_list
     assert (decision.outcome, decision.review_reason) == ("needs_review", "band")
     assert decision.product_id == product_id("b", Version(0, 2))
     assert decision.review_id == review_id("b", Version(0, 2))
-    assert [(candidate.offer_id, offer.title) for candidate, offer in doubtful.shown] == [("a", "shirt")]
+    assert [(one.candidate.offer_id, one.offer.title) for one in doubtful.shown] == [("a", "shirt")]
+    assert [{e.name for e in one.evidence} for one in doubtful.shown] == [{"image_similarity", "text_similarity"}]
 
 
 def test_an_offer_that_changed_leaves_its_old_look_behind() -> None:
@@ -444,13 +482,7 @@ def test_scores_are_exact_whatever_the_order_of_summation(dim: int, seed: int) -
     order = rng.permutation(dim)
 
     def scores(columns: np.ndarray) -> list[float]:
-        known = [
-            Known(
-                offer_id=str(n), version=Version(0, n), product_id="", offer=Offer(offer_id=str(n)), vector=v[columns]
-            )
-            for n, v in enumerate(vectors)
-        ]
-        return exact_scores(vectors[0][columns].astype(np.float64), known)
+        return exact_scores(vectors[0][columns].astype(np.float64), vectors[:, columns]).tolist()
 
     plain = [sum(float(a) * float(b) for a, b in zip(vectors[0], row, strict=True)) for row in vectors]
     assert scores(np.arange(dim)) == scores(order) == plain

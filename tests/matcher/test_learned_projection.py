@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from matcher.events.offer import Offer, Price
+from matcher.events.place import Version
 from matcher.model.bundle import (
     Bundle,
     BundleUnusable,
@@ -23,8 +25,9 @@ from matcher.model.bundle import (
     save_bundle,
 )
 from matcher.model.network import Layer, Network
-from matcher.model.projection import check_features, modality_scores, project, project_arrays, stack
-from tests.matcher.making import a_bundle
+from matcher.model.projection import check_features, modality_parts, project, project_arrays, stack
+from matcher.money import numbers_of
+from tests.matcher.making import a_bundle, features_of
 from tests.matcher.test_projection import FEATURES, IMAGE, TEXT, made
 
 NUMBERS = NumberScaling(means=(2.0, 1.0, 3.0), deviations=(1.0, 0.5, 2.0), weight=0.3)
@@ -70,7 +73,7 @@ def plain(features, bundle: Bundle) -> np.ndarray:
         wide = vector.astype(np.float64) if present else np.zeros(dim)
         parts.append(wide / np.linalg.norm(wide) * weight if present else wide)
         missing.append(0.0 if present else 1.0)
-    numbers = features.numeric_vector().astype(np.float64)
+    numbers = numbers_of(features.offer).astype(np.float64)
     known = np.isfinite(numbers)
     scaled = np.clip((numbers - inputs.numbers.means) / inputs.numbers.deviations, -4, 4)
     parts.append(np.where(known, scaled, 0) * inputs.numbers.weight)
@@ -129,12 +132,12 @@ def test_layers_add_up_exactly_whatever_the_order(seed, width, size) -> None:
 
 def test_an_outlier_among_the_numbers_is_cut_off() -> None:
     def with_price(price: float):
-        features = made(np.ones(IMAGE), None)
-        return msgspec.structs.replace(features, numbers=np.array([1, 0, price], "<f4").tobytes())
+        offer = Offer(offer_id="a", n_sizes=1, price=Price(amount=price, currency="EUR"))
+        return features_of(offer, Version(0, 1), np.ones(IMAGE))
 
-    far, farther = project([with_price(1e3), with_price(1e30)], BUNDLES["linear"])
+    far, farther = project([with_price(1e20), with_price(1e300)], BUNDLES["linear"])
     assert np.array_equal(far, farther)
-    unknown = project([with_price(np.nan), with_price(np.inf)], BUNDLES["linear"])
+    unknown = project([with_price(0.0), with_price(np.inf)], BUNDLES["linear"])
     assert np.array_equal(unknown[0], unknown[1])
     assert not np.array_equal(unknown[0], far)
 
@@ -147,9 +150,20 @@ def test_an_offer_needs_a_modality_that_the_projection_reads() -> None:
     assert failure.reason == "bad_features"
 
 
-def test_mixed_modalities_have_no_cosines_of_their_own() -> None:
-    one, other = project([made(np.ones(IMAGE), np.ones(TEXT)), made(np.ones(IMAGE), None)], BUNDLES["linear"])
-    assert modality_scores(one, other, BUNDLES["linear"]) == {}
+def test_mixed_modalities_have_no_parts_of_their_own() -> None:
+    embeddings = project([made(np.ones(IMAGE), np.ones(TEXT)), made(np.ones(IMAGE), None)], BUNDLES["linear"])
+    assert modality_parts(embeddings, BUNDLES["linear"]) == {}
+
+
+def test_prices_are_those_of_training_whatever_their_currency() -> None:
+    """What is trained on is in euros; the event carries the logarithm of the seller's own amount."""
+    dear = Offer(offer_id="a", n_sizes=3, price=Price(amount=1_000.0, currency="JPY"))
+    features = features_of(dear, Version(0, 1), np.ones(IMAGE), numbers=np.array([3, 1.0986, 6.9078], "<f4").tobytes())
+    same = msgspec.structs.replace(dear, price=Price(amount=1_000 / 123.8, currency="EUR"))
+    cheap = msgspec.structs.replace(features, offer=same)
+    assert stack([features], BUNDLES["linear"]).numbers[0].tobytes() == numbers_of(dear).tobytes()
+    one, other = project([features, cheap], BUNDLES["linear"])
+    assert np.array_equal(one, other)
 
 
 @KINDS

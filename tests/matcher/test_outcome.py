@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matcher.deciding.outcome import choose, codes_conflict, explain
-from matcher.gtin import valid_gtin
 from matcher.events.decision import Candidate, Evidence
 from matcher.events.offer import Offer
 from matcher.events.place import Version
+from matcher.gtin import valid_gtin
 from matcher.model.bundle import Thresholds
 
 LIMITS = Thresholds(accept=0.9, review=0.3, margin=0.05)
@@ -131,10 +131,10 @@ def test_only_two_valid_codes_can_contradict_each_other(one: str | None, other: 
 
 
 def test_evidence_is_data_in_a_fixed_order() -> None:
-    assert explain({"text": 0.12345678, "image": 0.5}, conflict=True, runner_up=0.25) == (
-        Evidence("image_similarity", 0.5),
-        Evidence("text_similarity", 0.123457),
-        Evidence("score_of_next_product", 0.25),
+    told = (Evidence("word_overlap", 0.25, "match"), Evidence("image_similarity", 0.5))
+    assert explain(told, conflict=True, runner_up=0.12345678) == (
+        *told,
+        Evidence("score_of_next_product", 0.123457),
         Evidence("gtin_differs", 1.0, "difference"),
     )
-    assert explain({}, conflict=False, runner_up=None) == ()
+    assert explain((), conflict=False, runner_up=None) == ()

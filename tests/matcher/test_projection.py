@@ -13,7 +13,8 @@ from matcher.events.offer import Offer
 from matcher.events.place import Version
 from matcher.model.bundle import Logistic
 from matcher.model.calibration import probability
-from matcher.model.projection import check_features, modality_scores, project
+from matcher.model.projection import check_features, modality_parts, project
+from matcher.verifier.scoring import cosine_pairs
 from tests.matcher.making import a_bundle, features_of
 
 IMAGE, TEXT = 7, 5
@@ -91,13 +92,14 @@ def test_a_missing_modality_leaves_zeros_and_the_rest_has_unit_length() -> None:
 
 @given(FEATURES, FEATURES)
 def test_the_cosine_of_a_modality_exists_exactly_where_both_have_it(one: OfferFeatures, other: OfferFeatures) -> None:
-    left, right = project([one, other], BUNDLE)
-    scores = modality_scores(left, right, BUNDLE)
-    shared = {name for name in ("image", "text") if getattr(one, name) and getattr(other, name)}
-    assert scores.keys() == shared
-    assert all(-1.000001 <= score <= 1.000001 for score in scores.values())
-    assert modality_scores(right, left, BUNDLE) == scores
-    assert all(score == pytest.approx(1.0) for score in modality_scores(left, left, BUNDLE).values())
+    parts = modality_parts(project([one, other], BUNDLE), BUNDLE)
+    pairs = np.array([0, 1, 0]), np.array([1, 0, 0])
+    scores = {name: cosine_pairs(part, *pairs) for name, part in parts.items()}
+    for name in ("image", "text"):
+        there, back, own = scores[name]
+        assert np.isnan(there) == (getattr(one, name) is None or getattr(other, name) is None)
+        assert np.isnan(there) or (-1.000001 <= there <= 1.000001 and there == back)
+        assert np.isnan(own) if getattr(one, name) is None else own == pytest.approx(1.0)
 
 
 def test_an_empty_batch_projects_to_nothing() -> None:

@@ -49,7 +49,9 @@ HARD = {"products": 60, "offers": 4, "siblings": 1, "noise": 2.0}
         {"ema": 0.9},
         {"batch": 40},
         {"learn_temperature": True},
-        {"sibling_batches": True, "batch": 40},
+        {"drawn_by": "siblings", "batch": 40},
+        {"drawn_by": "products", "batch": 40},
+        {"memory": 100, "batch": 40},
     ],
 )
 def test_products_that_were_never_seen_are_found_more_often_than_by_raw_features(changes) -> None:

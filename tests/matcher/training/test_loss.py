@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from matcher.training.loss import supervised_contrastive
+from matcher.training.loss import Earlier, supervised_contrastive
 
 MODES = ["keep", "no_positives", "no_pairs"]
 
@@ -55,6 +55,36 @@ def test_value_and_gradients_are_those_of_the_formula_however_the_strips_are_cut
     torch.testing.assert_close(got, expected)
     for ours, theirs in zip(gradients(got, raw, temperature), gradients(expected, raw, temperature), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 9), st.integers(1, 9), st.integers(1, 12), st.integers(0, 10**6), st.sampled_from(MODES))
+def test_what_came_earlier_is_compared_with_but_not_learned_from_nor_an_offer_with_itself(n, m, rows, seed, mode):
+    raw, products, sellers = a_batch(n, seed)
+    old, old_products, old_sellers = a_batch(m, seed + 1)
+    random = torch.Generator().manual_seed(seed)
+    batch, offers = torch.arange(n), torch.randint(0, n + m, (m,), generator=random)
+    z, before = (torch.nn.functional.normalize(each, dim=1) for each in (raw, old.detach()))
+    earlier = Earlier(embeddings=before, products=old_products, sellers=old_sellers, offers=offers, batch=batch)
+    got = supervised_contrastive(z, products, 0.3, sellers=sellers, same_seller=mode, earlier=earlier, rows=rows)
+    losses = []
+    everyone = torch.cat([z, before])
+    labels, shops, who = (
+        torch.cat([products, old_products]),
+        torch.cat([sellers, old_sellers]),
+        torch.cat([batch, offers]),
+    )
+    for i in range(n):
+        own = [bool(shops[i] >= 0 and shops[i] == shops[j]) for j in range(n + m)]
+        same = [bool(labels[i] == labels[j]) for j in range(n + m)]
+        away = [own[j] and (mode == "no_pairs" or (mode == "no_positives" and same[j])) for j in range(n + m)]
+        seen = [j for j in range(n + m) if who[j] != i and not away[j]]
+        if positives := [j for j in seen if same[j]]:
+            logits = everyone @ z[i] / 0.3
+            losses.append((torch.logsumexp(logits[seen], dim=0) - logits[positives]).mean())
+    expected = torch.stack(losses).mean() if losses else z.sum() * 0
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(gradients(got, raw), gradients(expected, raw))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2), (torch.float16, 3e-3)])

@@ -1,0 +1,128 @@
+"""The last pass over a batch: in order, thresholds are applied and products named; then the decisions are written."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from matcher.deciding.comparison import Ranked
+from matcher.deciding.content import Content
+from matcher.deciding.identity import product_id, review_id
+from matcher.deciding.outcome import Choice, choose, codes_conflict, explain
+from matcher.deciding.plan import Plan, Planned
+from matcher.events.decision import Candidate, Decision, Evidence
+from matcher.events.place import Version
+from matcher.events.review import ReviewCandidate
+from matcher.model.bundle import Bundle
+from matcher.model.calibration import probability
+
+#: Candidates that a reviewer is shown.
+SHOWN = 3
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """What is decided of one offer; `conflicts`: whether its product code contradicts that of each candidate shown."""
+
+    planned: Planned
+    ranked: tuple[Ranked, ...]
+    candidates: tuple[Candidate, ...]
+    choice: Choice
+    conflicts: tuple[bool, ...]
+    product_id: str
+
+    @property
+    def explained(self) -> tuple[int, ...]:
+        """The pairs that people get to see: the best candidate's; where a person is asked, of all that are shown."""
+        asked = self.choice.outcome == "needs_review"
+        return tuple(one.pair for one in self.ranked[: SHOWN if asked else 1])
+
+
+class Naming:
+    """Takes the steps of a plan in order and remembers which product each offer of the batch belongs to."""
+
+    def __init__(self, plan: Plan, contents: Sequence[Content], bundle: Bundle, products: Mapping[str, str]) -> None:
+        """`products`: of offers that the batch may index again."""
+        self._plan = plan
+        self._contents = contents
+        self._bundle = bundle
+        self._products = dict(products)
+        self._product_of_row: dict[int, str] = {}
+
+    def settle(self, planned: Planned, ranked: tuple[Ranked, ...]) -> Settled | None:
+        """Decides one offer; None where there is nothing to decide."""
+        offer_id, row = planned.arrival.offer_id, planned.row
+        if planned.what == "gone":
+            self._products.pop(offer_id, None)
+        if planned.what == "reindexed" and row is not None:
+            self._product_of_row[row] = self._products[offer_id]
+        if planned.what != "decide" or row is None:
+            return None
+        candidates = tuple(self._candidate(one) for one in ranked)
+        offer = self._contents[row].offer
+        conflicts = tuple(codes_conflict(offer, self._contents[one.place].offer) for one in ranked[:SHOWN])
+        choice = choose(candidates, self._bundle.thresholds, conflict=any(conflicts[:1]))
+        product = product_id(offer_id, planned.arrival.version)
+        if choice.outcome == "matched" and choice.best is not None:
+            product = choice.best.product_id
+        self._products[offer_id] = self._product_of_row[row] = product
+        return Settled(
+            planned=planned,
+            ranked=ranked,
+            candidates=candidates,
+            choice=choice,
+            conflicts=conflicts,
+            product_id=product,
+        )
+
+    def decision(self, settled: Settled, told: Sequence[tuple[Evidence, ...]]) -> Decision:
+        """The event; `told`: the evidence of each pair in `settled.explained`."""
+        arrival, best = settled.planned.arrival, settled.choice.best
+        evidence: tuple[Evidence, ...] = ()
+        if best is not None:
+            rival = next((c.score for c in settled.candidates if c.product_id != best.product_id), None)
+            evidence = explain(told[0], conflict=settled.conflicts[0], runner_up=rival)
+        asked = settled.choice.outcome == "needs_review"
+        return Decision(
+            offer_id=arrival.offer_id,
+            outcome=settled.choice.outcome,
+            product_id=settled.product_id,
+            version=arrival.version,
+            cause=arrival.record.place,
+            model=self._bundle.fingerprint,
+            matched_offer_id=best.offer_id if best else None,
+            score=best.score if best else None,
+            probability=best.probability if best else None,
+            evidence=evidence,
+            review_id=review_id(arrival.offer_id, arrival.version) if asked else None,
+            review_reason=settled.choice.reason,
+        )
+
+    def shown(self, settled: Settled, told: Sequence[tuple[Evidence, ...]]) -> tuple[ReviewCandidate, ...]:
+        """The candidates for a reviewer, each with its own evidence; none where nobody is asked."""
+        if settled.choice.outcome != "needs_review":
+            return ()
+        parts = zip(settled.candidates, settled.ranked, settled.conflicts, told, strict=False)
+        return tuple(
+            ReviewCandidate(
+                candidate=candidate,
+                offer=self._contents[one.place].offer,
+                evidence=explain(seen, conflict=conflict, runner_up=None),
+            )
+            for candidate, one, conflict, seen in parts
+        )
+
+    def _candidate(self, ranked: Ranked) -> Candidate:
+        offer_id, version, product = self._named(ranked.place)
+        return Candidate(
+            offer_id=offer_id,
+            product_id=product,
+            version=version,
+            score=round(ranked.score, 6),
+            probability=round(probability(ranked.score, self._bundle.calibration), 6),
+        )
+
+    def _named(self, place: int) -> tuple[str, Version, str]:
+        if place < len(self._plan.offered):
+            arrival = self._plan.offered[place]
+            return arrival.offer_id, arrival.version, self._product_of_row[place]
+        known = self._plan.known[place - len(self._plan.offered)]
+        return known.offer_id, known.version, known.product_id

@@ -1,0 +1,51 @@
+"""What becomes of one record of `offer-features`."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from matcher.arrays import F32Array
+from matcher.deciding.arrivals import Arrival
+from matcher.deciding.content import Content
+from matcher.events.dead_letter import Failure
+from matcher.events.decision import Decision
+from matcher.events.envelope import Record
+from matcher.events.review import ReviewCandidate
+
+
+class Decided(Struct, frozen=True, kw_only=True):
+    """A decision on one arrival, with its embedding f32[dim] and, where a person is asked, the candidates to show.
+
+    `content`: what was read of the offer, for a memory that wants to keep it at hand.
+    """
+
+    arrival: Arrival
+    vector: F32Array
+    decision: Decision
+    shown: tuple[ReviewCandidate, ...] = ()
+    content: Content | None = None
+
+
+class Gone(Struct, frozen=True):
+    """A withdrawal: the offer leaves its product."""
+
+    arrival: Arrival
+
+
+class Skipped(Struct, frozen=True, kw_only=True):
+    """A version that was decided before (`reindexed`: its embedding is taken again) or that a later one superseded."""
+
+    arrival: Arrival
+    why: Literal["superseded", "reindexed"]
+    vector: F32Array | None = None
+    content: Content | None = None
+
+
+class Refused(Struct, frozen=True):
+    """A record that ends as a dead letter."""
+
+    record: Record
+    failure: Failure
+
+
+Step = Decided | Gone | Skipped | Refused
