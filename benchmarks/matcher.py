@@ -25,18 +25,22 @@ KNOWN, ASKED = 2_000, 640
 BATCH = 64
 
 
+class NotMeasurable(ValueError):
+    """A bundle or a table that this benchmark cannot use; the message says what was expected."""
+
+
 def bench_matcher(dataset: Dataset, bundle: Bundle, rounds: int, clock: Clock) -> Benchmark:
     """Decides the same offers in batches of 64 behind 2,000 known ones; nothing is published or applied meanwhile.
 
-    Raises ValueError where the bundle has no verifier or is for another encoder, or the table has too few offers.
+    Raises `NotMeasurable` where the bundle has no verifier or is for another encoder, or the table has too few offers.
     """
     if bundle.pair_verifier is None:
-        raise ValueError(f"expected a bundle with a verifier, {bundle.name!r} has none")
+        raise NotMeasurable(f"expected a bundle with a verifier, {bundle.name!r} has none")
     if dataset.encoder.fingerprint != bundle.encoder.fingerprint:
-        raise ValueError(f"expected offers encoded by {bundle.encoder.model}, got {dataset.encoder.model}")
+        raise NotMeasurable(f"expected offers encoded by {bundle.encoder.model}, got {dataset.encoder.model}")
     records = [record for row in range(len(dataset)) if (record := _record(dataset, row)) is not None]
     if len(records) < KNOWN + ASKED:
-        raise ValueError(f"expected {KNOWN + ASKED} offers with features at least, got {len(records)}")
+        raise NotMeasurable(f"expected {KNOWN + ASKED} offers with features at least, got {len(records)}")
     plain = msgspec.structs.replace(bundle, verifier=None, pair_verifier=None)
     plain = msgspec.structs.replace(plain, fingerprint=fingerprint_of(plain))
     with (

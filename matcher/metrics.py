@@ -80,6 +80,13 @@ class Metrics:
             "offermatch_loop_heartbeat_timestamp_seconds", "When the loop last turned (Unix time).", registry=registry
         )
         self.ready = Gauge("offermatch_ready", "1 when /readyz says yes.", registry=registry)
+        self.match_rate = Gauge(
+            "offermatch_match_rate_ratio", "Estimated share of recent offers that have a match.", registry=registry
+        )
+        self.conditions_kept = Gauge(
+            "offermatch_bundle_conditions_kept", "1 while the stream is as the bundle's promise supposes.",
+            ["condition"], registry=registry,
+        )  # fmt: skip
         self.model = Info("offermatch_model", "Fingerprints of the encoder and the bundle in use.", registry=registry)
         self._stages = {
             name: Histogram(f"offermatch_{name}_seconds", f"Seconds: {what}.", buckets=buckets, registry=registry)

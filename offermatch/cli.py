@@ -404,6 +404,31 @@ def bench_encoder(
         _print_json(benchmark)
 
 
+@bench_app.command("matcher")
+def bench_matcher(
+    folder: Annotated[Path, typer.Argument(help="Offer table, or a folder that holds one.")],
+    bundle: Annotated[str, typer.Option(help="A bundle with a verifier: a folder, or one that comes along.")],
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 5,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Offers a second that are decided with the bundle's verifier, against without."""
+    from rich.console import Console
+
+    from benchmarks.matcher import bench_matcher as measure
+    from benchmarks.results import table
+    from matcher.clock import SystemClock
+    from matcher.model import load_bundle
+    from matcher.settings import load_settings
+    from offermatch.learning import datasets_for
+
+    (dataset,) = datasets_for([folder], load_settings(config), Console(stderr=True))
+    benchmark = measure(dataset, load_bundle(bundle), rounds, SystemClock())
+    Console().print(table(benchmark))
+    if json:
+        _print_json(benchmark)
+
+
 @index_app.command("verify")
 def index_verify(config: Config = None, json: Json = False) -> None:
     """Check that state and index of a stopped matcher agree, partition by partition."""

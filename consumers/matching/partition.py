@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from consumers.matching.follower import Follower
 from matcher.clock import Clock
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
+from matcher.deciding.conditions import Conditions
 from matcher.events.envelope import Record
 from matcher.memory import Memory
 from matcher.metrics import Metrics
@@ -55,6 +56,7 @@ class OwnedPartition:
         self._transactions = Transactions(
             settings.kafka, f"{settings.matcher.group}-{settings.topics.features}-{number}", metrics, clock
         )
+        self._conditions = Conditions(bundle, metrics)
         self._follower: Follower | None = None
 
     def take_over(self) -> int:
@@ -147,6 +149,8 @@ class OwnedPartition:
             elif isinstance(step, Refused):
                 self._metrics.dead_letters.labels(step.failure.stage, step.failure.reason).inc()
                 log.warning("%s: dead letter (%s): %s", step.record.place, step.failure.reason, step.failure.message)
+        decisions = [step.decision for step in steps if isinstance(step, Decided)]
+        self._conditions.observe([decision.probability for decision in decisions], len(self._memory))
         self._measure()
 
     def _measure(self) -> None:

@@ -93,30 +93,30 @@ class Forest:
         "Interpreting random forests", 2014).
         """
         credit = np.zeros((len(evidence), self.width), np.float64)
-        rows = np.arange(len(evidence))
-        for root in self.roots.tolist():
-            node = np.full(len(evidence), root, np.int64)
-            for _ in range(self.depth):
-                feature = self.feature[node]
-                inner = feature >= 0
-                if not inner.any():
-                    break
-                following = self._next(evidence, rows, node)
-                moved = self.value[following] - self.value[node]
-                np.add.at(credit, (rows[inner], feature[inner]), moved[inner])
-                node = following
+        for start in range(0, len(evidence) if self.trees else 0, _STRIP):
+            credit[start : start + _STRIP] = self._credits(evidence[start : start + _STRIP])
         return credit
+
+    def _credits(self, evidence: F32Array) -> F64Array:
+        """All trees at once. What one pair is credited is added up in an order that does not depend on the others."""
+        column, threshold, children = self._walk
+        both, first = self._doubled(evidence)
+        node = np.broadcast_to(self.roots.astype(np.int64), (len(evidence), self.trees))
+        row = (np.arange(len(evidence)) * (self.width + 1))[:, None]
+        credit = np.zeros(len(evidence) * (self.width + 1), np.float64)
+        for _ in range(self.depth):
+            following = children[2 * node + (both[first + column[node]] > threshold[node])]
+            # A leaf asks for evidence -1 and moves nothing: it is put into a column of its own, behind the others.
+            asked = np.where(self.feature[node] < 0, self.width, self.feature[node])
+            moved = self.value[following] - self.value[node]
+            credit += np.bincount((row + asked).ravel(), moved.ravel(), len(credit))
+            node = following
+        return credit.reshape(len(evidence), self.width + 1)[:, : self.width]
 
     @cached_property
     def start(self) -> float:
         """The log odds before any evidence: the base and the mean of every tree."""
         return self.base + float(self.value[self.roots].sum())
-
-    def _next(self, evidence: F32Array, rows: I64Array, node: I64Array) -> I64Array:
-        feature = self.feature[node]
-        seen = evidence[rows, np.maximum(feature, 0)].astype(np.float64)
-        left = np.where(np.isnan(seen), self.missing_left[node], seen <= self.threshold[node])
-        return np.where(feature < 0, node, np.where(left, self.left[node], self.right[node]))
 
     @cached_property
     def _walk(self) -> tuple[I64Array, F64Array, I64Array]:
@@ -129,13 +129,17 @@ class Forest:
         return column.astype(np.int64), np.where(leaf, np.inf, self.threshold), children.astype(np.int64).ravel()
 
     def _leaves(self, evidence: F32Array) -> I64Array:
-        """i64[m, trees]: where each pair ends up. Missing values stand below everything, and again above everything."""
+        """i64[m, trees]: where each pair ends up."""
         column, threshold, children = self._walk
-        missing = np.isnan(evidence)
-        wide = evidence.astype(np.float64)
-        both = np.concatenate([np.where(missing, -np.inf, wide), np.where(missing, np.inf, wide)], axis=1).ravel()
-        first = (np.arange(len(evidence)) * 2 * self.width)[:, None]
+        both, first = self._doubled(evidence)
         node = np.broadcast_to(self.roots.astype(np.int64), (len(evidence), self.trees))
         for _ in range(self.depth):
             node = children[2 * node + (both[first + column[node]] > threshold[node])]
         return node
+
+    def _doubled(self, evidence: F32Array) -> tuple[F64Array, I64Array]:
+        """The evidence twice, flat, and where each row begins: missing values below everything, then above it."""
+        missing = np.isnan(evidence)
+        wide = evidence.astype(np.float64)
+        both = np.concatenate([np.where(missing, -np.inf, wide), np.where(missing, np.inf, wide)], axis=1).ravel()
+        return both, (np.arange(len(evidence)) * 2 * self.width)[:, None]

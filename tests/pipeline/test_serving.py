@@ -35,6 +35,7 @@ BY_MATCHER = {
     "offermatch_index_offers", "offermatch_index_bytes", "offermatch_consumer_lag_records",
     "offermatch_loop_heartbeat_timestamp_seconds", "offermatch_ready", "offermatch_model_info",
     "offermatch_decode_seconds_count", "offermatch_project_seconds_count", "offermatch_search_seconds_count",
+    "offermatch_verify_seconds_count",
     "offermatch_decide_seconds_count", "offermatch_apply_seconds_count", "offermatch_publish_seconds_count",
 }  # fmt: skip
 

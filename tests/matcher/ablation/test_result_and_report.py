@@ -51,7 +51,7 @@ def test_a_gain_over_the_same_decisions_is_exactly_none_and_the_base_has_no_gain
 
 
 def test_queries_of_all_lessons_are_counted_with_the_groups_of_their_table(tmp_path) -> None:
-    found, _ = run(tmp_path, "raw", splits=("group", "product"), seeds=2)
+    found, _ = run(tmp_path, "raw vectors side", splits=("group", "product"), seeds=2)
     one, other = found.shops[0].questions
     assert one.queries == other.queries == 2 * found.shops[0].offers
     assert one.lessons == 4
