@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := kafka,dev
+MARKETS := offermatch-data/markets
 SOURCES := matcher index_store consumers producers broker demo benchmarks offermatch tests conftest.py
 
-.PHONY: help setup demo test outage check lint format schemas constraints clean
+.PHONY: help setup demo test outage check lint format schemas starter constraints clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +46,13 @@ format: $(READY)  ## put the code into shape
 schemas: $(READY)  ## write docs/schemas and docs/settings.md anew
 	$(BIN)/python -m matcher.events.schema
 	$(BIN)/python -m matcher.settings_page
+
+starter: $(READY)  ## learn bundles/starter anew: make starter WDC=FOLDER (docs/starter-bundle.md; long on two cores)
+	@test -f "$(WDC)/offers.csv" || { echo "expected WDC=FOLDER, a folder with WDC Products as offers.csv: docs/starter-bundle.md"; exit 1; }
+	$(BIN)/offermatch simulate --out $(MARKETS)/101 --seed 101 --offers 4500 --sellers 60
+	$(BIN)/offermatch simulate --out $(MARKETS)/102 --seed 102 --offers 12000 --sellers 100 --per-style 4
+	$(BIN)/offermatch train $(MARKETS)/101 "$(WDC)" --calibrate $(MARKETS)/102 \
+		--text-weight 0.2 --match-rate 0.5 --target 0.8 --reviews 200 --out bundles/starter
 
 constraints: $(READY)  ## pin what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable --exclude offermatch > constraints.txt
