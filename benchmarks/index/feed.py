@@ -2,8 +2,8 @@
 
 A vector is a sum of what all offers share, its category, its sub-category, its family (the variants of one model),
 its product and its own noise, scaled so that two offers have a cosine of about 0.88 if they are of one product, 0.73
-if they are of sibling products, and 0.20 at random. Sizes are skewed as they are in shops: some categories and brands
-have a great part of all offers, most have few.
+if they are of sibling products, and 0.20 at random. Families and sub-categories are of unequal sizes; of brands and
+sellers, few have a great part of all offers and most have few.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PRODUCT_OFFERS: Final = 4.0
 _COMMON, _CATEGORY, _SUBCATEGORY, _FAMILY, _PRODUCT = 0.18, 0.15, 0.15, 0.25, 0.15
 _OWN: Final = 1 - _COMMON - _CATEGORY - _SUBCATEGORY - _FAMILY - _PRODUCT
 _CATEGORIES: Final = 40
-_SUBCATEGORIES: Final = 1_000
+_SUBCATEGORIES: Final = 2_000
 _STEP: Final = 65_536
 
 Numbers = npt.NDArray[np.int64]
@@ -49,7 +49,7 @@ def make_feed(offers: int, seed: int) -> Feed:
     families = int(products / FAMILY_PRODUCTS) + 1
     family_of = _skewed(random, families, products)
     product = random.permutation(_skewed(random, products, offers))
-    subcategory_of = _zipf(random, min(_SUBCATEGORIES, families), families)
+    subcategory_of = random.permutation(_skewed(random, min(_SUBCATEGORIES, families), families))
     category_of = random.integers(0, _CATEGORIES, _SUBCATEGORIES)
     parts = [
         _directions(random, 1, _COMMON),
@@ -102,4 +102,5 @@ def _skewed(random: np.random.Generator, groups: int, members: int) -> Numbers:
 def _zipf(random: np.random.Generator, groups: int, members: int) -> Numbers:
     """i64[members]: groups of Zipf's sizes, the n-th with a share in proportion to 1 / n."""
     shares = np.cumsum(1 / np.arange(1, groups + 1))
-    return np.searchsorted(shares, random.random(members) * shares[-1])
+    groups_of: Numbers = np.searchsorted(shares, random.random(members) * shares[-1])
+    return groups_of

@@ -47,17 +47,30 @@ class Balancer:
         index = self._index
         if not len(index):
             return
-        wanted = len(index) / wanted_cells(len(index))
-        large = np.flatnonzero(index.lists.size > _SPLIT_ABOVE * wanted)
-        if len(large):
-            by_size = large[np.argsort(-index.lists.size[large])].tolist()
-            due = [cell for cell in by_size if index.lists.size[cell] >= self._leave.get(cell, 0)]
-            for cell in due[: 1 + written // _ROWS_PER_SPLIT]:
-                self._split(cell)
+        for cell in self._too_large()[: 1 + written // _ROWS_PER_SPLIT]:
+            self._split(cell)
         self._written += written
         while self._written >= _ROWS_PER_LOOK:
             self._written -= _ROWS_PER_LOOK
-            self._look_over(_DISSOLVE_BELOW * wanted)
+            self._look_over()
+
+    def settle(self) -> None:
+        """All splits that are due and one look at every cell, at once: for an index that is not in use yet."""
+        while cells := self._too_large():
+            for cell in cells:
+                self._split(cell)
+        self._first.clear()
+        for _ in range(len(self._index.centroids)):
+            self._look_over()
+
+    def _wanted(self) -> float:
+        return len(self._index) / wanted_cells(len(self._index))
+
+    def _too_large(self) -> list[int]:
+        size = self._index.lists.size
+        large = np.flatnonzero(size > _SPLIT_ABOVE * self._wanted())
+        by_size: list[int] = large[np.argsort(-size[large])].tolist()
+        return [cell for cell in by_size if size[cell] >= self._leave.get(cell, 0)]
 
     def _split(self, cell: int) -> None:
         index = self._index
@@ -81,7 +94,7 @@ class Balancer:
         index.keep_centroids(np.array([cell, new]))
         self._first.extend(neighbours.tolist())
 
-    def _look_over(self, too_small: float) -> None:
+    def _look_over(self) -> None:
         index = self._index
         cell = self._first.popleft() if self._first else self._next
         if cell >= len(index.centroids):
@@ -94,7 +107,7 @@ class Balancer:
         vectors = index.entries.exact(slots)
         scores = vectors @ index.centroids.rows[others].T
         best = others[scores.argmax(axis=1)]
-        if len(slots) < too_small:
+        if len(slots) < _DISSOLVE_BELOW * self._wanted():
             index.reassign(slots, best)
             self._drop(cell)
             return

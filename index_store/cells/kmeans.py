@@ -15,7 +15,7 @@ import numpy.typing as npt
 from index_store.store import Vectors
 
 _ROUNDS: Final = 8
-_LAST_ROUNDS: Final = 2
+_LAST_ROUNDS: Final = 4
 _STEP: Final = 1024
 _TWO_LEVELS_FROM: Final = 1024  # clusters
 

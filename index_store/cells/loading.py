@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from index_store.cells.balance import wanted_cells
+from index_store.cells.balance import Balancer, wanted_cells
 from index_store.cells.codes import Quantiser
 from index_store.cells.entries import Entries, EntryFiles, Halves
 from index_store.cells.index import CellIndex
@@ -125,6 +125,8 @@ class Loading:
             codes = quantiser.encode(entries.exact(slots))
             index.lists.append(entries.cells[slots].astype(np.int64), codes, slots, entries.blocks[slots] != NO_BLOCK)
         index.keep_head()
+        if len(unknown) == len(entries):
+            Balancer(index).settle()
         return index, Loaded(len(entries), len(unknown))
 
     def close(self) -> None:
