@@ -22,7 +22,7 @@ _SPLIT_ABOVE: Final = 1.8  # times the size that a cell should have
 _DISSOLVE_BELOW: Final = 0.125
 _NEIGHBOURS: Final = 16
 _ROWS_PER_LOOK: Final = 256  # written entries for each cell that is looked over
-_ROWS_PER_SPLIT: Final = 128
+_ROWS_PER_SPLIT: Final = 32
 _ROUNDS: Final = 5
 _LOOKED_AT: Final = 4096  # entries of a cell of twins, say: more would be a pause
 
@@ -81,8 +81,12 @@ class Balancer:
         for _ in range(_ROUNDS):
             side = (vectors @ pair.T).argmax(axis=1)
             pair = means(vectors, side, 2, pair)
-        smaller = int(min(side.sum(), len(side) - side.sum()))
-        if smaller < len(slots) // 16 + 1:
+        if _smaller(side) < len(side) // 8 + 1:
+            # A few lie apart and the rest together: halves are better than leaving the rest as it is.
+            along = vectors @ (pair[1] - pair[0])
+            side = (along > np.median(along)).astype(np.int64)
+            pair = means(vectors, side, 2, pair)
+        if _smaller(side) < len(side) // 8 + 1:
             self._leave[cell] = 2 * len(slots)
             return
         self._leave.pop(cell, None)
@@ -138,3 +142,7 @@ class Balancer:
         near = self._index.centroids.ranked(self._index.centroids.rows[[cell]], _NEIGHBOURS + 1)[0]
         result: Numbers = near[near != cell]
         return result
+
+
+def _smaller(side: Numbers) -> int:
+    return int(min(side.sum(), len(side) - side.sum()))

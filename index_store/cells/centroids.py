@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -70,14 +71,8 @@ class Centroids:
 
     def ranked(self, queries: Vectors, probes: int) -> CellIds:
         """i64[n, min(probes, count)]: the nearest cells, nearest first."""
-        scores = queries @ self.rows.T
-        probes = min(probes, len(self.rows))
-        if probes < len(self.rows):
-            cells = np.argpartition(scores, len(self.rows) - probes, axis=1)[:, -probes:]
-        else:
-            cells = np.broadcast_to(np.arange(probes), (len(queries), probes))
-        order = np.argsort(-np.take_along_axis(scores, cells, axis=1), axis=1, kind="stable")
-        result: CellIds = np.take_along_axis(cells, order, axis=1).astype(np.int64)
+        _, cells = faiss.knn(queries, self.rows, min(probes, len(self.rows)), metric=faiss.METRIC_INNER_PRODUCT)
+        result: CellIds = cells
         return result
 
     def replace(self, cells: CellIds, rows: Vectors) -> None:

@@ -17,7 +17,7 @@ from index_store.cells.codes import Codes
 from index_store.cells.ragged import Numbers, owners, ranks, stretches
 from index_store.cells.segments import Segments
 
-_GRAIN: Final = 16  # rows by which a stretch grows
+_GRAIN: Final = 8  # rows by which a stretch grows
 _SLACK: Final = 12  # a new stretch has a twelfth more rows than it needs
 
 
@@ -140,7 +140,8 @@ class CellLists:
         )
         self.plain[touched] = plain - fewer
         self.size[touched] = size - less
-        loose = self.room[touched] > 2 * self.size[touched] + 2 * _GRAIN
+        left = self.size[touched]
+        loose = self.room[touched] > left + left // 2 + 2 * _GRAIN
         for cell in touched[loose].tolist():
             self._move_stretch(cell, int(self.size[cell]))
 
