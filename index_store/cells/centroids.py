@@ -28,7 +28,7 @@ class Centroids:
         self._groups: Vectors = rows[:0]
         self._group_of = np.zeros(0, np.int64)
         self._members: list[CellIds] = []
-        self._near: list[Vectors] = []
+        self._near: list[Vectors] = []  # of each group, the centroids as columns: small products are quicker so
         self._grouped_at = 0
         self._regroup()
 
@@ -56,7 +56,7 @@ class Centroids:
             if start == end or not len(self._members[group]):
                 continue
             at = order[start:end]
-            inner = vectors[at // near] @ self._near[group].T
+            inner = vectors[at // near] @ self._near[group]
             chosen = inner.argmax(axis=1)
             best[at] = inner[np.arange(len(at)), chosen]
             cells[at] = self._members[group][chosen]
@@ -80,7 +80,7 @@ class Centroids:
         self.rows[cells] = rows
         if self._members:
             for group in np.unique(self._group_of[cells]).tolist():
-                self._near[group] = np.ascontiguousarray(self.rows[self._members[group]])
+                self._near[group] = self._columns(self._members[group])
 
     def append(self, row: npt.NDArray[np.float32], beside: int) -> int:
         """One more, in the group of the cell `beside`; returns its number."""
@@ -90,7 +90,7 @@ class Centroids:
             group = int(self._group_of[beside])
             self._group_of = np.append(self._group_of, group)
             self._members[group] = np.append(self._members[group], cell)
-            self._near[group] = np.concatenate([self._near[group], row[None]])
+            self._near[group] = self._columns(self._members[group])
         if len(self.rows) >= max(_GROUPED_FROM, self._grouped_at + self._grouped_at // 4):
             self._regroup()
         return cell
@@ -107,7 +107,10 @@ class Centroids:
         self._group_of = self._group_of[:last].copy()
         for group in changed:
             self._members[group] = np.flatnonzero(self._group_of == group)
-            self._near[group] = np.ascontiguousarray(self.rows[self._members[group]])
+            self._near[group] = self._columns(self._members[group])
+
+    def _columns(self, members: CellIds) -> Vectors:
+        return np.ascontiguousarray(self.rows[members].T)
 
     def _regroup(self) -> None:
         self._members, self._near = [], []
@@ -118,4 +121,4 @@ class Centroids:
         self._groups = plain_kmeans(self.rows, count, seed=len(self.rows))
         self._group_of = (self.rows @ self._groups.T).argmax(axis=1)
         self._members = [np.flatnonzero(self._group_of == group) for group in range(count)]
-        self._near = [np.ascontiguousarray(self.rows[members]) for members in self._members]
+        self._near = [self._columns(members) for members in self._members]

@@ -8,7 +8,7 @@ it looks again, wider, and at last at every allowed entry.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,7 @@ from index_store.terms import Terms
 
 _ROWS: Final = 16_384
 _SPARE: Final = 16
+_LEAST_SHARE: Final = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Effort:
     """
 
     probes: int = 32
-    plain: int = 64
+    plain: int = 32
     branded: int = 32
     fetch: int = 30
     fetch_branded: int = 300
@@ -45,10 +46,14 @@ class Effort:
         far = self.fetch * times, self.fetch_branded * times
         return Effort(self.probes * times, self.plain * times, self.branded * times, *far)
 
+    def for_share(self, brandless: float) -> Effort:
+        """With cells whose brandless part is this share of them: the smaller it is, the more of them."""
+        return replace(self, plain=int(self.plain / np.sqrt(max(brandless, _LEAST_SHARE))))
+
     def for_best(self, k: int) -> Effort:
         """Enough for the k best: three candidates for each."""
         times = -(-3 * k // self.fetch)
-        return Effort(self.probes, self.plain, self.branded, self.fetch * times, self.fetch_branded * times)
+        return replace(self, fetch=self.fetch * times, fetch_branded=self.fetch_branded * times)
 
 
 NORMAL: Final = Effort()
@@ -58,6 +63,8 @@ _WIDER: Final = 8
 def search(index: CellIndex, queries: Vectors, k: int, terms: Terms, effort: Effort = NORMAL) -> Hits:
     """The k best entries of each query f32[n, dim]; see `IndexStore.search`."""
     hits = Hits(np.full((len(queries), k), NO_KEY, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+    if terms.blocks is not None:
+        effort = effort.for_share(float(index.lists.plain.sum()) / max(1, len(index)))
     effort = effort.for_best(k)
     open_ = np.arange(len(queries))
     for attempt in (effort, effort.wider(_WIDER)):

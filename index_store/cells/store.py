@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from index_store.cells.balance import Balancer
+from index_store.cells.blas import one_thread
 from index_store.cells.folders import Folders
 from index_store.cells.growth import Growth
 from index_store.cells.index import CellIndex
@@ -98,7 +99,7 @@ class CellStore:
         blocks = check_blocks(blocks, len(keys))
         _, last = np.unique(keys[::-1], return_index=True)
         rows = len(keys) - 1 - last
-        with self._lock:
+        with self._lock, one_thread():
             if self._cells is not None:
                 self._cells.upsert(keys[rows], halves[rows], sellers[rows], blocks[rows])
             else:
@@ -111,7 +112,7 @@ class CellStore:
     def remove(self, keys: Keys) -> int:
         """See `IndexStore.remove`."""
         keys = np.unique(check_keys(keys))
-        with self._lock:
+        with self._lock, one_thread():
             if self._cells is not None:
                 slots = self._cells.entries.find(keys)
                 slots = slots[slots >= 0]
