@@ -7,10 +7,10 @@ EXTRAS := kafka,dev
 MARKETS := offermatch-data/markets
 SOURCES := matcher index_store consumers producers broker demo benchmarks offermatch tests conftest.py
 
-.PHONY: help setup demo test outage check lint format schemas starter constraints clean
+.PHONY: help setup demo test outage check lint format weaviate weaviate-server schemas starter constraints clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 setup: $(READY)  ## create .venv with everything
 
@@ -42,6 +42,12 @@ lint: $(READY)
 format: $(READY)  ## put the code into shape
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+weaviate: $(READY) weaviate-server  ## run a Weaviate until interrupted (NODES=3: a cluster)
+	$(BIN)/python -m broker.weaviate --nodes $(or $(NODES),1)
+
+weaviate-server: $(READY)  ## build Weaviate's server with Go, unless it is there: minutes, once
+	$(BIN)/python -m broker.weaviate --build
 
 schemas: $(READY)  ## write docs/schemas and docs/settings.md anew
 	$(BIN)/python -m matcher.events.schema

@@ -1,3 +1,3 @@
 """Makes the shared fixtures known to pytest from every folder."""
 
-pytest_plugins = ["tests.kafka", "tests.secure_kafka"]
+pytest_plugins = ["tests.kafka", "tests.secure_kafka", "tests.weaviate"]

@@ -18,17 +18,20 @@ import numpy.typing as npt
 from index_store.scores import inner_products, rounding_bound
 from index_store.store import (
     NO_KEY,
-    NO_SELLER,
+    BlockCodes,
     Hits,
     Keys,
+    Rows,
     SellerCodes,
     Vectors,
+    check_blocks,
     check_dim,
     check_k,
     check_keys,
     check_sellers,
     check_vectors,
 )
+from index_store.terms import Terms
 
 _LEAST_ROWS: Final = 256
 _GROWTH: Final = 1.25
@@ -51,6 +54,7 @@ class FlatStore:
         self._rows: Vectors = np.zeros((0, dim), dtype=np.float32)
         self._keys: Keys = np.zeros(0, dtype=np.int64)
         self._sellers: SellerCodes = np.zeros(0, dtype=np.int32)
+        self._blocks: BlockCodes = np.zeros(0, dtype=np.int32)
         self._slots: dict[int, int] = {}
         self._longest = 0.0  # never below the length of any row; what bounds the rounding errors of FAISS
         self._closed = False
@@ -61,11 +65,12 @@ class FlatStore:
         """Number of dimensions of a vector."""
         return self._dim
 
-    def upsert(self, keys: Keys, vectors: Vectors, sellers: SellerCodes) -> None:
+    def upsert(self, keys: Keys, vectors: Vectors, sellers: SellerCodes, blocks: BlockCodes | None = None) -> None:
         """See `IndexStore.upsert`."""
         keys = check_keys(keys)
         vectors = check_vectors("vectors", vectors, self._dim, len(keys))
         sellers = check_sellers("sellers", sellers, len(keys))
+        blocks = check_blocks(blocks, len(keys))
         last = {key: row for row, key in enumerate(keys.tolist())}
         with self._lock:
             self._check_open()
@@ -78,6 +83,7 @@ class FlatStore:
             self._rows[slots] = vectors[rows]
             self._keys[slots] = keys[rows]
             self._sellers[slots] = sellers[rows]
+            self._blocks[slots] = blocks[rows]
             if len(rows):
                 self._longest = max(self._longest, float(_lengths(vectors[rows]).max()))
 
@@ -92,7 +98,7 @@ class FlatStore:
             size = self._size - len(gone)
             holes = np.array([slot for slot in gone if slot < size], dtype=np.int64)
             movers = np.setdiff1d(np.arange(size, self._size), np.array(gone), assume_unique=True)
-            for array in (self._rows, self._keys, self._sellers):
+            for array in (self._rows, self._keys, self._sellers, self._blocks):
                 array[holes] = array[movers]
             self._slots.update(zip(self._keys[holes].tolist(), holes.tolist(), strict=True))
             self._size = size
@@ -102,13 +108,13 @@ class FlatStore:
                 self._longest = 0.0
             return len(gone)
 
-    def search(self, queries: Vectors, k: int, *, not_sellers: SellerCodes | None = None) -> Hits:
+    def search(
+        self, queries: Vectors, k: int, *, not_sellers: SellerCodes | None = None, blocks: BlockCodes | None = None
+    ) -> Hits:
         """See `IndexStore.search`."""
         queries = check_vectors("queries", queries, self._dim)
         k = check_k(k)
-        if not_sellers is None:
-            not_sellers = np.full(len(queries), NO_SELLER, dtype=np.int32)
-        not_sellers = check_sellers("not_sellers", not_sellers, len(queries))
+        terms = Terms.checked(not_sellers, blocks, len(queries))
         hits = Hits(
             np.full((len(queries), k), NO_KEY, dtype=np.int64),
             np.full((len(queries), k), -np.inf, dtype=np.float32),
@@ -116,8 +122,8 @@ class FlatStore:
         with self._lock:
             self._check_open()
             if self._size and len(queries):
-                open_ = self._search_few(queries, k, not_sellers, hits)
-                self._search_all(open_, queries, k, not_sellers, hits)
+                open_ = self._search_few(queries, k, terms, hits)
+                self._search_all(open_, queries, k, terms, hits)
         return hits
 
     def reconstruct(self, keys: Keys) -> Vectors:
@@ -130,12 +136,24 @@ class FlatStore:
             vectors[slots >= 0] = self._rows[slots[slots >= 0]]
         return vectors
 
+    def keys(self) -> Keys:
+        """i64[n]: the keys of all entries."""
+        with self._lock:
+            return self._keys[: self._size].copy()
+
+    def entries(self, keys: Keys) -> Rows:
+        """Those of these entries that are there, for another store that takes over."""
+        with self._lock:
+            found = np.fromiter((self._slots.get(key, -1) for key in keys.tolist()), np.int64, len(keys))
+            slots = found[found >= 0]
+            return self._keys[slots], self._rows[slots], self._sellers[slots], self._blocks[slots]
+
     def __len__(self) -> int:
         return self._size
 
     def memory_bytes(self) -> int:
         """See `IndexStore.memory_bytes`."""
-        arrays = self._rows.nbytes + self._keys.nbytes + self._sellers.nbytes
+        arrays = self._rows.nbytes + self._keys.nbytes + self._sellers.nbytes + self._blocks.nbytes
         return arrays + sys.getsizeof(self._slots) + 2 * _INT_BYTES * len(self._slots)
 
     def close(self) -> None:
@@ -146,12 +164,12 @@ class FlatStore:
             self._slots = {}
             self._resize(0)
 
-    def _search_few(self, queries: Vectors, k: int, not_sellers: SellerCodes, hits: Hits) -> npt.NDArray[np.int64]:
+    def _search_few(self, queries: Vectors, k: int, terms: Terms, hits: Hits) -> npt.NDArray[np.int64]:
         """Fill `hits` from FAISS's best few; returns the queries for which those may not be enough."""
         fetch = min(self._size, 2 * k + _SPARE_FETCH)
         rough, slots = faiss.knn(queries, self._rows[: self._size], fetch, metric=faiss.METRIC_INNER_PRODUCT)
         scores = inner_products(queries, self._rows[slots])
-        scores[_excluded(self._sellers[slots], not_sellers)] = -np.inf
+        scores[~terms.allow(self._sellers[slots], self._blocks[slots])] = -np.inf
         self._fill(hits, np.arange(len(queries)), self._keys[slots], scores, k)
         if fetch == self._size:
             return np.zeros(0, dtype=np.int64)
@@ -160,19 +178,16 @@ class FlatStore:
         bound = rounding_bound(self._dim, _lengths(queries), self._longest)
         return np.flatnonzero(hits.scores[:, -1] <= rough[:, -1] + bound)
 
-    def _search_all(
-        self, open_: npt.NDArray[np.int64], queries: Vectors, k: int, not_sellers: SellerCodes, hits: Hits
-    ) -> None:
+    def _search_all(self, open_: npt.NDArray[np.int64], queries: Vectors, k: int, terms: Terms, hits: Hits) -> None:
         """Fill `hits` of the queries `open_` from all entries that are allowed to them, in one pass."""
         bound = rounding_bound(self._dim, _lengths(queries), self._longest)
-        sellers = self._sellers[: self._size]
+        sellers, blocks = self._sellers[None, : self._size], self._blocks[None, : self._size]
         step = max(1, _SCAN_VALUES // self._size)
         for start in range(0, len(open_), step):
             part = open_[start : start + step]
             rough_rows = queries[part] @ self._rows[: self._size].T
             for query, rough in zip(part.tolist(), rough_rows, strict=True):
-                if not_sellers[query] != NO_SELLER:
-                    rough[sellers == not_sellers[query]] = -np.inf
+                rough[~terms.of(np.array([query])).allow(sellers, blocks)[0]] = -np.inf
                 least = np.partition(rough, self._size - k)[self._size - k] if k < self._size else -np.inf
                 slots = np.flatnonzero((rough >= least - 2 * bound[query]) & (rough > -np.inf))
                 scores = inner_products(queries[None, query], self._rows[None, slots])
@@ -196,6 +211,7 @@ class FlatStore:
         self._rows.resize((rows, self._dim), refcheck=False)
         self._keys.resize(rows, refcheck=False)
         self._sellers.resize(rows, refcheck=False)
+        self._blocks.resize(rows, refcheck=False)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -206,9 +222,3 @@ def _lengths(vectors: Vectors) -> npt.NDArray[np.float64]:
     """f64[n]: Euclidean lengths, rounded upwards."""
     lengths: npt.NDArray[np.float64] = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
     return lengths * (1 + 1e-9)
-
-
-def _excluded(sellers: SellerCodes, not_sellers: SellerCodes) -> npt.NDArray[np.bool_]:
-    same: npt.NDArray[np.bool_] = sellers == not_sellers[:, None]
-    same[not_sellers == NO_SELLER] = False
-    return same

@@ -9,7 +9,7 @@ depend on the order of summation at all.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,10 @@ import numpy.typing as npt
 _CHUNK_VALUES: Final = 2**21  # doubles converted at once: 16 MiB
 
 
-def inner_products(queries: npt.NDArray[np.float32], candidates: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Scores f32[n, m] of queries f32[n, dim] and their own candidates f32[n, m, dim]."""
+def inner_products(
+    queries: npt.NDArray[np.float32], candidates: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.float32]:
+    """Scores f32[n, m] of queries f32[n, dim] and their own candidates f32[n, m, dim] (or f16)."""
     n, m, dim = candidates.shape
     scores = np.empty((n, m), dtype=np.float32)
     step = max(1, _CHUNK_VALUES // max(1, m * dim))

@@ -15,15 +15,26 @@ import numpy.typing as npt
 Keys = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 SellerCodes = npt.NDArray[np.int32]
+BlockCodes = npt.NDArray[np.int32]
 
 NO_SELLER: Final = -1
 """Code of a missing seller: equals no one, so it is never excluded and excludes nothing."""
+
+NO_BLOCK: Final = -1
+"""Block of an entry that belongs to none (an offer without brand): every search may find it. Also pads `blocks`."""
+
+ANY_BLOCK: Final = -2
+"""First in a row of `blocks`: this query may find entries of every block."""
 
 NO_KEY: Final = -1
 """Padding of `Hits.keys` where fewer than k entries were found."""
 
 LARGEST_VALUE: Final = float(np.finfo(np.float16).max)
 """Largest absolute value in a vector: the state keeps vectors as fp16, and no score can overflow."""
+
+
+Rows = tuple[Keys, Vectors, SellerCodes, BlockCodes]
+"""Entries, as the arguments of `IndexStore.upsert`: keys, vectors, sellers and blocks."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,10 +58,11 @@ class IndexStore(Protocol):
         """Number of dimensions of a vector."""
         ...
 
-    def upsert(self, keys: Keys, vectors: Vectors, sellers: SellerCodes) -> None:
+    def upsert(self, keys: Keys, vectors: Vectors, sellers: SellerCodes, blocks: BlockCodes | None = None) -> None:
         """Add entries or replace those with the same key; of a key that comes twice, the later one stays.
 
-        keys i64[n] ≥ 0, vectors f32[n, dim] finite and within the range of fp16, sellers i32[n] ≥ -1.
+        keys i64[n] ≥ 0, vectors f32[n, dim] finite and within the range of fp16, sellers i32[n] ≥ -1, blocks
+        i32[n] ≥ -1 (None: all NO_BLOCK). A store may keep vectors as fp16 and then refuses what is not rounded to it.
         """
         ...
 
@@ -59,11 +71,15 @@ class IndexStore(Protocol):
         the second mention of one, are ignored: `len(keys)` less the result is their number."""
         ...
 
-    def search(self, queries: Vectors, k: int, *, not_sellers: SellerCodes | None = None) -> Hits:
-        """The k nearest entries of each query (f32[n, dim]).
+    def search(
+        self, queries: Vectors, k: int, *, not_sellers: SellerCodes | None = None, blocks: BlockCodes | None = None
+    ) -> Hits:
+        """The k nearest entries of each query (f32[n, dim]) among those allowed to it. k ≥ 1.
 
-        Entries of seller `not_sellers[i]` (i32[n]) are left out for query i; the search goes on until k
-        others are found or nothing is left. k ≥ 1.
+        Entries of seller `not_sellers[i]` (i32[n]) are left out for query i. Only entries of the blocks in row i
+        of `blocks` (i32[n, m], padded with NO_BLOCK) and those of NO_BLOCK are allowed; a row that begins with
+        ANY_BLOCK allows all, as `None` does for every query. The search goes on until k are found or nothing is
+        left.
         """
         ...
 
@@ -114,6 +130,34 @@ def check_sellers(name: str, sellers: SellerCodes, rows: int) -> SellerCodes:
     if sellers.size and sellers.min() < NO_SELLER:
         raise ValueError(f"{name} must be {NO_SELLER} (no seller) or greater, got {int(sellers.min())}")
     return sellers
+
+
+def check_blocks(blocks: BlockCodes | None, rows: int) -> BlockCodes:
+    """Returns i32[rows], all ≥ NO_BLOCK; None means all NO_BLOCK. Raises `ValueError` otherwise."""
+    if blocks is None:
+        return np.full(rows, NO_BLOCK, np.int32)
+    _check_array("blocks", blocks, np.dtype(np.int32), ndim=1)
+    if len(blocks) != rows:
+        raise ValueError(f"blocks must have one code for each of the {rows} rows, got {len(blocks)}")
+    if blocks.size and blocks.min() < NO_BLOCK:
+        raise ValueError(f"blocks must be {NO_BLOCK} (no block) or greater, got {int(blocks.min())}")
+    return blocks
+
+
+def check_allowed(blocks: BlockCodes | None, rows: int) -> BlockCodes | None:
+    """Returns i32[rows, m ≥ 1], or None if every query may find everything. Raises `ValueError` otherwise."""
+    if blocks is None:
+        return None
+    _check_array("blocks", blocks, np.dtype(np.int32), ndim=2)
+    if len(blocks) != rows:
+        raise ValueError(f"blocks must have one row for each of the {rows} queries, got {len(blocks)}")
+    if blocks.size and blocks.min() < ANY_BLOCK:
+        raise ValueError(f"blocks must be {ANY_BLOCK} (any block) or greater, got {int(blocks.min())}")
+    if (blocks[:, 1:] == ANY_BLOCK).any():
+        raise ValueError(f"{ANY_BLOCK} (any block) must be the first in its row of blocks")
+    if not blocks.shape[1]:
+        return np.full((rows, 1), NO_BLOCK, np.int32)
+    return None if rows and (blocks[:, 0] == ANY_BLOCK).all() else blocks
 
 
 def check_vectors(name: str, vectors: Vectors, dim: int, rows: int | None = None) -> Vectors:

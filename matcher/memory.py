@@ -7,11 +7,11 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from index_store.flat import FlatStore
+from index_store.cells.store import CellStore
 from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
 from index_store.rows import Version as RowVersion
 from index_store.state import State
-from index_store.store import IndexStore
+from index_store.store import NO_BLOCK
 from matcher.arrays import F32Array, I32Array, I64Array
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
@@ -37,10 +37,20 @@ class Published(Struct, frozen=True, kw_only=True):
 class Memory:
     """Implements `matcher.deciding.known.Memory` over a state file and an index that is loaded from it."""
 
-    def __init__(self, folder: Path, bundle: Bundle, partition: int, topics: Sequence[str], partitions: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bundle: Bundle,
+        partition: int,
+        topics: Sequence[str],
+        partitions: int,
+        *,
+        new_cells: bool = False,
+    ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
 
         The file lies in a folder named after the bundle, so that a new bundle starts from the log, beside the old one.
+        The cells of the last run are used again, unless `new_cells`.
         """
         identity = Identity(
             bundle=bundle.fingerprint,
@@ -52,10 +62,20 @@ class Memory:
         )
         self._bundle = bundle
         self._recent = Recent()
-        self._state = State(folder / bundle.fingerprint / f"partition-{partition}.sqlite", identity)
-        self._index: IndexStore = FlatStore(bundle.dim)
-        for keys, vectors, sellers in self._state.live_vectors():
-            self._index.upsert(keys, vectors, sellers)
+        path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
+        self._state = State(path, identity)
+        try:
+            self._index = CellStore(bundle.dim, path.with_suffix(".index"))
+            self.loaded = self._index.load(
+                (
+                    (keys, vectors, sellers, np.full(len(keys), NO_BLOCK, np.int32))
+                    for keys, vectors, sellers in self._state.live_vectors()
+                ),
+                anew=new_cells,
+            )
+        except BaseException:
+            self._state.close()
+            raise
 
     def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
@@ -184,7 +204,7 @@ class Memory:
     def index_bytes(self) -> int:
         return self._index.memory_bytes()
 
-    def stores(self) -> tuple[State, IndexStore]:
+    def stores(self) -> tuple[State, CellStore]:
         """State and index, for those who check one against the other."""
         return self._state, self._index
 

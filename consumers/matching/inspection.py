@@ -1,7 +1,13 @@
 """Looking into the state of a matcher that is not running."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec import Struct
+
+from index_store.cells.report import CellReport, Probe
+from index_store.rows import Counts
 from index_store.verify import Verification, verify
 from matcher.memory import Memory
 from matcher.model.bundle import load_bundle
@@ -12,25 +18,75 @@ class NoStateError(FileNotFoundError):
     """There is no state to look into."""
 
 
+class Inspected(Struct, frozen=True, kw_only=True):
+    """One partition: counts of the state, sizes of the index, how much a search finds, and how many of the entries
+    had to be put into cells anew when the index was loaded."""
+
+    partition: int
+    state: Counts
+    index: CellReport
+    probe: Probe
+    assigned: int
+
+
 def verify_partitions(settings: Settings) -> Verification:
     """Verifies every partition's state and the index made from it.
 
     Raises `NoStateError` where there is none, and `index_store.errors.StateError`.
     """
-    bundle = load_bundle(settings.matcher.bundle)
-    folder = Path(settings.matcher.state_folder) / settings.matcher.group
-    topics = (settings.topics.prefix + bundle.features_topic, settings.topics.matches)
     offers, indexed, problems = 0, 0, list[str]()
-    files = sorted((folder / bundle.fingerprint).glob("partition-*.sqlite"))
-    if not files:
-        raise NoStateError(f"{folder / bundle.fingerprint}: no matcher of this group and bundle left any state here")
-    for file in files:
-        number = int(file.stem.removeprefix("partition-"))
-        memory = Memory(folder, bundle, number, topics, settings.topics.universes)
-        try:
+    for number in _partitions(settings):
+        with _opened(settings, number) as memory:
             found = verify(*memory.stores())
-        finally:
-            memory.close()
         offers, indexed = offers + found.offers, indexed + found.indexed
         problems += [f"partition {number}: {problem}" for problem in found.problems]
     return Verification(ok=not problems, offers=offers, indexed=indexed, problems=tuple(problems))
+
+
+def inspect_partitions(settings: Settings, probes: int) -> list[Inspected]:
+    """Sizes, blocks and balance of every partition, and the recall of searches for `probes` of its offers.
+
+    Raises what `verify_partitions` raises.
+    """
+    return [_inspected(settings, number, probes, new_cells=False) for number in _partitions(settings)]
+
+
+def rebuild_partitions(settings: Settings, probes: int) -> list[Inspected]:
+    """Makes the index of every partition anew from its state, with new cells, and inspects it.
+
+    Raises what `verify_partitions` raises.
+    """
+    return [_inspected(settings, number, probes, new_cells=True) for number in _partitions(settings)]
+
+
+def _inspected(settings: Settings, number: int, probes: int, *, new_cells: bool) -> Inspected:
+    with _opened(settings, number, new_cells=new_cells) as memory:
+        state, index = memory.stores()
+        return Inspected(
+            partition=number,
+            state=state.counts(),
+            index=index.report(),
+            probe=index.probe(probes),
+            assigned=memory.loaded.assigned,
+        )
+
+
+def _partitions(settings: Settings) -> list[int]:
+    bundle = load_bundle(settings.matcher.bundle)
+    folder = Path(settings.matcher.state_folder) / settings.matcher.group / bundle.fingerprint
+    files = sorted(folder.glob("partition-*.sqlite"))
+    if not files:
+        raise NoStateError(f"{folder}: no matcher of this group and bundle left any state here")
+    return [int(file.stem.removeprefix("partition-")) for file in files]
+
+
+@contextmanager
+def _opened(settings: Settings, number: int, *, new_cells: bool = False) -> Iterator[Memory]:
+    bundle = load_bundle(settings.matcher.bundle)
+    folder = Path(settings.matcher.state_folder) / settings.matcher.group
+    topics = (settings.topics.prefix + bundle.features_topic, settings.topics.matches)
+    memory = Memory(folder, bundle, number, topics, settings.topics.universes, new_cells=new_cells)
+    try:
+        yield memory
+    finally:
+        memory.close()

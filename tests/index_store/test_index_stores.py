@@ -1,4 +1,9 @@
-"""What every index store does, held against a naive one; a new store joins the suite by a line in `STORES`."""
+"""What every index store does, held against a naive one; a new store joins the suite by a line in `STORES`.
+
+The cells are here with a search that looks at everything it has, so that their results must be exact too: what is
+tested is that no entry is lost, doubled or mistaken for another. What a search of normal effort finds is tested in
+`test_cells_recall.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from index_store.cells.search import Effort
+from index_store.cells.store import CellStore
 from index_store.flat import FlatStore
-from index_store.store import NO_SELLER, Hits, IndexStore
+from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, Hits, IndexStore
 
-STORES: dict[str, Callable[[int], IndexStore]] = {"flat": FlatStore}
+EVERYTHING = Effort(probes=10**6, plain=10**6, branded=10**6, fetch=2048, fetch_branded=2048)
+LEAST_FOR_CELLS = 24
+
+
+class ThoroughCells(CellStore):
+    """Cells from a few entries on, and every search looks at all of them."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, exact_below=LEAST_FOR_CELLS)
+
+    def search(self, queries: Any, k: int, **terms: Any) -> Hits:
+        return super().search(queries, k, effort=EVERYTHING, **terms)
+
+
+STORES: dict[str, Callable[[int], IndexStore]] = {"flat": FlatStore, "few": CellStore, "cells": ThoroughCells}
 DIM = 4
 
 MakeStore = Callable[[int], IndexStore]
@@ -38,22 +59,25 @@ class Oracle:
     """The same behaviour by Python loops: every pair by itself, summed in double precision."""
 
     def __init__(self) -> None:
-        self.entries: dict[int, tuple[npt.NDArray[np.float32], int]] = {}
+        self.entries: dict[int, tuple[npt.NDArray[np.float32], int, int]] = {}
 
-    def upsert(self, keys: Any, vectors: Any, sellers: Any) -> None:
-        for key, vector, seller in zip(keys.tolist(), vectors, sellers.tolist(), strict=True):
-            self.entries[key] = (vector, seller)
+    def upsert(self, keys: Any, vectors: Any, sellers: Any, blocks: Any = None) -> None:
+        codes = [NO_BLOCK] * len(keys) if blocks is None else blocks.tolist()
+        for key, vector, seller, block in zip(keys.tolist(), vectors, sellers.tolist(), codes, strict=True):
+            self.entries[key] = (vector, seller, block)
 
     def remove(self, keys: Any) -> int:
         return sum(self.entries.pop(key, None) is not None for key in keys.tolist())
 
-    def search(self, queries: Any, k: int, not_sellers: Any = None) -> Hits:
+    def search(self, queries: Any, k: int, not_sellers: Any = None, blocks: Any = None) -> Hits:
         keys = np.full((len(queries), k), -1, np.int64)
         scores = np.full((len(queries), k), -np.inf, np.float32)
         for row, query in enumerate(queries):
             found = []
-            for key, (vector, seller) in self.entries.items():
-                if not_sellers is None or not_sellers[row] == NO_SELLER or not_sellers[row] != seller:
+            for key, (vector, seller, block) in self.entries.items():
+                foreign = not_sellers is None or not_sellers[row] == NO_SELLER or not_sellers[row] != seller
+                asked = [ANY_BLOCK] if blocks is None else blocks[row].tolist()
+                if foreign and (ANY_BLOCK in asked or block == NO_BLOCK or block in asked):
                     score = np.float32(np.dot(query.astype(np.float64), vector.astype(np.float64)))
                     found.append((-score, key))
             for column, (score, key) in enumerate(sorted(found)[:k]):
@@ -89,6 +113,8 @@ grid_vectors = st.lists(
 ).map(lambda rows: np.array(rows, dtype=np.float32))
 some_keys = st.integers(0, 60) | st.sampled_from([2**40, 2**63 - 1])
 some_sellers = st.integers(NO_SELLER, 3)
+some_blocks = st.integers(NO_BLOCK, 3)
+asked_blocks = st.just([ANY_BLOCK, NO_BLOCK]) | st.lists(some_blocks, min_size=2, max_size=2)
 
 
 def machine_of(make: MakeStore) -> type[RuleBasedStateMachine]:
@@ -103,8 +129,9 @@ def machine_of(make: MakeStore) -> type[RuleBasedStateMachine]:
             n = len(vectors)
             keys = keys_of(*data.draw(st.lists(some_keys, min_size=n, max_size=n)))
             sellers = codes_of(*data.draw(st.lists(some_sellers, min_size=n, max_size=n)))
-            self.store.upsert(keys, vectors, sellers)
-            self.oracle.upsert(keys, vectors, sellers)
+            blocks = codes_of(*data.draw(st.lists(some_blocks, min_size=n, max_size=n)))
+            self.store.upsert(keys, vectors, sellers, blocks)
+            self.oracle.upsert(keys, vectors, sellers, blocks)
 
         @rule(keys=st.lists(some_keys, max_size=30))
         def remove(self, keys: list[int]) -> None:
@@ -115,7 +142,10 @@ def machine_of(make: MakeStore) -> type[RuleBasedStateMachine]:
             n = len(queries)
             sellers = data.draw(st.none() | st.lists(some_sellers, min_size=n, max_size=n))
             codes = None if sellers is None else codes_of(*sellers)
-            assert_same(self.store.search(queries, k, not_sellers=codes), self.oracle.search(queries, k, codes))
+            asked = data.draw(st.none() | st.lists(asked_blocks, min_size=n, max_size=n))
+            blocks = None if asked is None else np.array(asked, np.int32)
+            found = self.store.search(queries, k, not_sellers=codes, blocks=blocks)
+            assert_same(found, self.oracle.search(queries, k, codes, blocks))
 
         @invariant()
         def same_entries(self) -> None:
@@ -123,7 +153,7 @@ def machine_of(make: MakeStore) -> type[RuleBasedStateMachine]:
             assert len(self.store) == len(entries)
             if entries:
                 stored = self.store.reconstruct(keys_of(*entries))
-                np.testing.assert_array_equal(stored, [vector for vector, _ in entries.values()])
+                np.testing.assert_array_equal(stored, [vector for vector, _, _ in entries.values()])
 
         def teardown(self) -> None:
             if hasattr(self, "store"):
@@ -152,16 +182,23 @@ def test_results_among_thousands_are_exact_with_families_twins_and_sellers(name:
     keys = random.permutation(10_000)[:1500].astype(np.int64)
     # One seller holds most of the first families: its own offers have to be passed over in great number.
     sellers = np.minimum(random.zipf(1.5, 1500) - 1, 20).astype(np.int32)
+    blocks = np.where(random.random(1500) < 0.5, NO_BLOCK, random.zipf(1.5, 1500) % 50).astype(np.int32)
     store, oracle = STORES[name](dim), Oracle()
     for target in (store, oracle):
-        target.upsert(keys, vectors, sellers)
+        for start in range(0, 1500, 250):
+            part = slice(start, start + 250)
+            target.upsert(keys[part], vectors[part], sellers[part], blocks[part])
         target.remove(keys[100:150])
-        target.upsert(keys[600:700], vectors[700:800], sellers[600:700])
+        target.upsert(keys[600:700], vectors[700:800], sellers[600:700], blocks[500:600])
     queries = vectors[random.integers(0, 1500, 12)]
     queries[0] = vectors[440]
     asked_by = np.array([0, 0, 0, 0, 1, 1, 2, 3, NO_SELLER, NO_SELLER, 99, 0], dtype=np.int32)
     for k in (1, 10, 60):
         assert_same(store.search(queries, k, not_sellers=asked_by), oracle.search(queries, k, asked_by))
+        asked = np.stack([blocks[:12], blocks[12:24]], axis=1)
+        asked[3] = ANY_BLOCK, NO_BLOCK
+        found = store.search(queries, k, not_sellers=asked_by, blocks=asked)
+        assert_same(found, oracle.search(queries, k, asked_by, asked))
     store.close()
 
 
@@ -205,6 +242,37 @@ def test_offers_without_seller_are_found_by_offers_without_seller(make_store: Ma
     store.upsert(np.arange(500)[::-1].copy(), twins, np.full(500, NO_SELLER, np.int32))
     hits = store.search(twins[:1], 3, not_sellers=codes_of(NO_SELLER))
     assert hits.keys.tolist() == [[0, 1, 2]]
+
+
+def test_entries_of_allowed_blocks_and_of_none_are_found_until_there_are_k(make_store: MakeStore) -> None:
+    store = make_store(2)
+    near = np.tile(np.array([[1, 0]], np.float32), (500, 1))
+    store.upsert(np.arange(500), near, np.full(500, NO_SELLER, np.int32), np.full(500, 7, np.int32))
+    others = np.array([[0.5, 0], [0.25, 0], [0.125, 0], [-1, 0]], np.float32)
+    store.upsert(keys_of(900, 901, 902, 903), others, codes_of(1, 1, 2, 2), codes_of(8, NO_BLOCK, 9, 8))
+    query = np.array([[1, 0]], np.float32)
+
+    def found(*blocks: int, k: int = 3) -> list[int]:
+        return store.search(query, k, blocks=codes_of(*blocks)[None]).keys[0].tolist()
+
+    assert found(8) == [900, 901, 903]
+    assert found(8, 9, k=5) == [900, 901, 902, 903, -1]
+    assert found(NO_BLOCK) == [901, -1, -1]
+    assert found(55) == [901, -1, -1]
+    assert found(7) == [0, 1, 2]
+    assert found(ANY_BLOCK) == [0, 1, 2]
+    both = store.search(query, 3, not_sellers=codes_of(1), blocks=codes_of(8)[None])
+    assert both.keys.tolist() == [[903, -1, -1]]
+
+
+def test_a_replacement_may_change_block_and_seller(make_store: MakeStore) -> None:
+    store = make_store(2)
+    row = np.array([[1, 0]], np.float32)
+    store.upsert(np.arange(40), np.tile(row, (40, 1)), np.zeros(40, np.int32), np.full(40, 3, np.int32))
+    store.upsert(keys_of(5), row, codes_of(1), codes_of(4))
+    store.upsert(keys_of(6), row, codes_of(1))
+    assert store.search(row, 2, blocks=codes_of(4)[None]).keys.tolist() == [[5, 6]]
+    assert store.search(row, 2, blocks=codes_of(4)[None], not_sellers=codes_of(1)).keys.tolist() == [[-1, -1]]
 
 
 def test_an_empty_index_and_an_empty_batch_are_answered(make_store: MakeStore) -> None:
@@ -279,6 +347,31 @@ def test_a_bad_search_is_refused(make_store: MakeStore, queries: Any, k: Any, no
         store.search(queries, k, not_sellers=not_sellers)
 
 
+@pytest.mark.parametrize(
+    ("blocks", "text"),
+    [
+        (codes_of(1, 2), r"shape \(2,\)"),
+        (codes_of(1)[None], "each of the 2 queries, got 1"),
+        (np.array([[1], [-3]], np.int32), r"-2 \(any block\) or greater, got -3"),
+        (np.array([[1, -2], [1, 1]], np.int32), "must be the first in its row"),
+        (np.array([[1], [1]]), "dtype int32, got int64"),
+    ],
+)
+def test_bad_allowed_blocks_are_refused(make_store: MakeStore, blocks: Any, text: str) -> None:
+    store = make_store(2)
+    store.upsert(*GOOD)
+    with pytest.raises(ValueError, match=text):
+        store.search(GOOD[1], 1, blocks=blocks)
+
+
+def test_bad_blocks_of_entries_are_refused(make_store: MakeStore) -> None:
+    store = make_store(2)
+    for blocks, text in ((codes_of(1), "each of the 2 rows"), (codes_of(1, -2), "got -2"), (keys_of(1, 1), "int64")):
+        with pytest.raises(ValueError, match=text):
+            store.upsert(*GOOD, blocks)  # type: ignore[arg-type]
+    assert len(store) == 0
+
+
 def test_bad_keys_are_refused_in_removal_and_reconstruction(make_store: MakeStore) -> None:
     store = make_store(2)
     store.upsert(*GOOD)
@@ -301,7 +394,7 @@ def test_memory_follows_the_number_of_entries_down_as_well_as_up(make_store: Mak
     empty = store.memory_bytes()
     store.upsert(np.arange(20_000), vectors, np.zeros(20_000, np.int32))
     full = store.memory_bytes()
-    assert full >= vectors.nbytes
+    assert full >= vectors.nbytes / 4  # a byte a dimension at least
     store.remove(np.arange(19_000))
     assert store.memory_bytes() < full / 4
     np.testing.assert_array_equal(store.reconstruct(np.arange(19_000, 20_000)), vectors[19_000:])

@@ -1,0 +1,52 @@
+"""One byte a dimension: vectors less their mean, on one scale, as FAISS's `QT_8bit_direct_signed` reads them.
+
+With integers on both sides FAISS compares in integer instructions, twice as fast as with floats. One scale for
+all dimensions keeps the order of inner products; what is lost in rounding (about 0.001 of a score between unit
+vectors) decides only who is looked at exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from index_store.store import Vectors
+
+Codes = npt.NDArray[np.uint8]
+
+_STEPS: Final = 127
+_ROOM: Final = 1.25  # values beyond the largest of the sample are cut off: later offers get some room
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantiser:
+    """mean: f32[dim]; scale: steps of a code in one unit of a vector."""
+
+    mean: npt.NDArray[np.float32]
+    scale: float
+
+    @classmethod
+    def of(cls, sample: Vectors) -> Quantiser:
+        """Fitted to a sample f32[n, dim] of the vectors to come."""
+        mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        largest = float(np.abs(sample - mean).max()) if len(sample) else 0.0
+        return cls(mean, _STEPS / (largest * _ROOM) if largest > 0 else 1.0)
+
+    def encode(self, vectors: Vectors) -> Codes:
+        """u8[n, dim] of f32[n, dim]; what is too large is cut off."""
+        steps = vectors - self.mean
+        steps *= np.float32(self.scale)
+        np.rint(steps, out=steps)
+        np.clip(steps, -_STEPS, _STEPS, out=steps)
+        steps += 128
+        return steps.astype(np.uint8)
+
+    def queries(self, vectors: Vectors) -> Vectors:
+        """Whole numbers in ±127 as f32[n, dim]: each query on a scale of its own, which changes no order."""
+        largest = np.abs(vectors).max(axis=1, keepdims=True)
+        scaled = vectors * np.where(largest > 0, _STEPS / np.maximum(largest, 1e-30), 1).astype(np.float32)
+        result: Vectors = np.rint(scaled, out=scaled)
+        return result

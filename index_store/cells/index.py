@@ -1,0 +1,100 @@
+"""Entries in cells: the one place where slots, lists of codes and centroids are changed together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from index_store.cells.centroids import Centroids
+from index_store.cells.codes import Quantiser
+from index_store.cells.entries import Entries, EntryFiles, Halves
+from index_store.cells.lists import CellLists
+from index_store.cells.ragged import Numbers
+from index_store.cells.scan import Scanner
+from index_store.store import NO_BLOCK, BlockCodes, Keys, SellerCodes, Vectors
+
+
+class CellIndex:
+    """The live index: a search may read all of it, a write goes through `upsert` and `remove`.
+
+    Keys are without repetition and arguments are checked: that is the store's part.
+    """
+
+    def __init__(
+        self, files: EntryFiles, centroids: Vectors, quantiser: Quantiser, entries: Entries | None = None
+    ) -> None:
+        """An empty index, or one of entries that are put into their cells next. centroids: f32[cells ≥ 1, dim] of
+        unit length."""
+        dim = centroids.shape[1]
+        self.entries = Entries(files) if entries is None else entries
+        self.lists = CellLists(dim)
+        self.lists.add_cells(len(centroids))
+        self.scanner = Scanner(self.lists, dim)
+        self.centroids = Centroids(centroids)
+        self.quantiser = quantiser
+        files.quantiser = quantiser
+        self.keep_centroids(np.arange(len(centroids)))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def nbytes(self) -> int:
+        """Bytes of memory; the file of exact vectors is not counted, the system gives its pages back when it must."""
+        return self.entries.nbytes() + self.lists.nbytes() + self.centroids.nbytes()
+
+    def upsert(
+        self, keys: Keys, vectors: Halves, sellers: SellerCodes, blocks: BlockCodes, cells: Numbers | None = None
+    ) -> None:
+        """Add or replace entries; into `cells` (i64[n]), if that is known. Raises `OSError` (disk full) before
+        anything is changed."""
+        rows = vectors.astype(np.float32)
+        slots = self.entries.find(keys)
+        new = slots < 0
+        self.entries.reserve(int(new.sum()))
+        if cells is None:
+            cells = self.centroids.nearest(rows)
+        codes = self.quantiser.encode(rows)
+        branded = blocks != NO_BLOCK
+        moved = new.copy()
+        known = np.flatnonzero(~new)
+        if len(known):
+            at = slots[known]
+            before = self.entries.cells[at]
+            changes = (before != cells[known]) | ((self.entries.blocks[at] != NO_BLOCK) != branded[known])
+            self.lists.remove(at[changes], before[changes].astype(np.int64))
+            self.lists.overwrite(at[~changes], codes[known[~changes]])
+            moved[known[changes]] = True
+        if new.any():
+            slots[new] = self.entries.add(keys[new])
+        self.lists.append(cells[moved], codes[moved], slots[moved], branded[moved])
+        self.entries.write(slots, vectors, cells, sellers, blocks)
+        self.keep_head()
+
+    def remove(self, slots: Numbers) -> None:
+        """Take out the entries of these slots."""
+        self.lists.remove(slots, self.entries.cells[slots].astype(np.int64))
+        old, new = self.entries.remove(slots)
+        self.lists.rename(old, new)
+        self.keep_head()
+
+    def reassign(self, slots: Numbers, cells: Numbers) -> None:
+        """Put entries into other cells."""
+        codes = self.lists.codes[self.lists.rows_of(slots)]
+        self.lists.remove(slots, self.entries.cells[slots].astype(np.int64))
+        self.lists.append(cells, codes, slots, self.entries.blocks[slots] != NO_BLOCK)
+        self.entries.cells[slots] = cells
+
+    def keep_centroids(self, cells: Numbers) -> None:
+        """Bring the file of centroids up to date."""
+        files = self.entries.files
+        files.centroids.reserve(len(self.centroids))
+        files.centroids.rows[cells] = self.centroids.rows[cells]
+        self.keep_head()
+
+    def keep_head(self) -> None:
+        """Say how much of the files counts."""
+        self.entries.files.write_head(len(self.entries), len(self.centroids))
+
+    def close(self) -> None:
+        """Give back memory and files."""
+        self.lists.close()
+        self.entries.close()

@@ -1,0 +1,142 @@
+"""Filling an empty index at once: at a start from what the last run left, else with cells made for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from index_store.cells.balance import Balancer, wanted_cells
+from index_store.cells.codes import Quantiser
+from index_store.cells.entries import Entries, EntryFiles, Halves
+from index_store.cells.index import CellIndex
+from index_store.cells.keymap import KeyMap
+from index_store.cells.kmeans import kmeans
+from index_store.cells.ragged import Numbers
+from index_store.store import NO_BLOCK, Keys, Rows, Vectors, check_blocks, check_keys, check_sellers, check_vectors
+
+_STEP: Final = 16_384
+_SAMPLE: Final = 32  # vectors for each cell that the centroids are found from
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """entries: how many there are now; assigned: how many of them had no cell from the last run"""
+
+    entries: int
+    assigned: int
+
+
+class Remembered:
+    """What the files of the last run say, of entries that are still what they were."""
+
+    def __init__(self, files: EntryFiles) -> None:
+        """Raises `ValueError` if the files are of no use."""
+        head = files.read_head()
+        if head is None:
+            raise ValueError(f"{files.folder} holds no whole index of this format and dimension")
+        self._files = files
+        count, cells = head
+        keys, first = np.unique(files.keys.rows[:count], return_index=True)
+        self._map = KeyMap()
+        self._map.put(keys, first)
+        self.centroids: Vectors = files.centroids.rows[:cells].copy()
+        self.quantiser: Quantiser = files.quantiser
+
+    def cells(self, keys: Keys, vectors: Halves) -> Numbers:
+        """i64[n]: the cell of each entry, -1 if it is new, has another vector or none that exists."""
+        slots = self._map.find(keys)
+        at = np.maximum(slots, 0)
+        cells = self._files.cells.rows[at].astype(np.int64)
+        same = (self._files.vectors.rows[at].view(np.uint16) == vectors.view(np.uint16)).all(axis=1)
+        cells[(slots < 0) | ~same | (cells < 0) | (cells >= len(self.centroids))] = -1
+        return cells
+
+
+def half(name: str, vectors: Vectors) -> Halves:
+    """The same as f16[n, dim]. Raises `ValueError` if that changes any value."""
+    halves = vectors.astype(np.float16)
+    if not np.array_equal(halves, vectors):
+        row, column = np.argwhere(halves != vectors)[0]
+        raise ValueError(
+            f"{name} must be rounded to fp16, which this index keeps; got {vectors[row, column]} in row {row}, "
+            f"column {column}"
+        )
+    return halves
+
+
+class Loading:
+    """Takes all entries first, each key once, and then makes the index of them."""
+
+    def __init__(self, files: EntryFiles, dim: int, remembered: Remembered | None) -> None:
+        self._dim = dim
+        self._remembered = remembered
+        self._files = files
+        self._entries = Entries(files)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def take(self, chunks: Iterable[Rows]) -> None:
+        """Copy all entries to the files. Raises `ValueError` for what an upsert refuses and for a key that comes
+        twice, `OSError` (disk full)."""
+        entries = self._entries
+        for keys, vectors, sellers, blocks in chunks:
+            check_keys(keys)
+            halves = half("vectors", check_vectors("vectors", vectors, self._dim, len(keys)))
+            check_sellers("sellers", sellers, len(keys))
+            check_blocks(blocks, len(keys))
+            if len(np.unique(keys)) < len(keys) or (entries.find(keys) >= 0).any():
+                raise ValueError("the entries to load must have each key once")
+            cells = np.full(len(keys), -1) if self._remembered is None else self._remembered.cells(keys, halves)
+            entries.reserve(len(keys))
+            entries.write(entries.add(keys), halves, cells, sellers, blocks)
+
+    def entries(self) -> Iterable[Rows]:
+        """All that was taken."""
+        entries = self._entries
+        for start in range(0, len(entries), _STEP):
+            part = slice(start, start + _STEP)
+            yield (
+                entries.keys[part].copy(),
+                entries.vectors[part].astype(np.float32),
+                entries.sellers[part].copy(),
+                entries.blocks[part].copy(),
+            )
+
+    def finish(self, seed: int) -> tuple[CellIndex, Loaded]:
+        """The index, with the cells of the last run if most entries have theirs."""
+        entries = self._entries
+        unknown = np.flatnonzero(entries.cells < 0)
+        if self._remembered is not None and len(unknown) <= len(entries) // 2:
+            centroids, quantiser = self._remembered.centroids, self._remembered.quantiser
+        else:
+            unknown = np.arange(len(entries))
+            centroids, quantiser = self._trained(seed)
+        index = CellIndex(self._files, centroids, quantiser, entries)
+        for start in range(0, len(unknown), _STEP):
+            slots = unknown[start : start + _STEP]
+            entries.cells[slots] = index.centroids.nearest(entries.exact(slots))
+        by_cell = np.argsort(entries.cells, kind="stable")
+        for start in range(0, len(by_cell), _STEP):
+            slots = by_cell[start : start + _STEP]
+            codes = quantiser.encode(entries.exact(slots))
+            index.lists.append(entries.cells[slots].astype(np.int64), codes, slots, entries.blocks[slots] != NO_BLOCK)
+        index.keep_head()
+        if len(unknown) == len(entries):
+            Balancer(index).settle()
+        return index, Loaded(len(entries), len(unknown))
+
+    def close(self) -> None:
+        """Give up."""
+        self._entries.close()
+
+    def _trained(self, seed: int) -> tuple[Vectors, Quantiser]:
+        entries = self._entries
+        count = wanted_cells(len(entries))
+        random = np.random.default_rng(seed)
+        chosen = np.sort(random.choice(len(entries), min(len(entries), _SAMPLE * count), replace=False))
+        sample = entries.exact(chosen)
+        return kmeans(sample, count, seed), Quantiser.of(sample)

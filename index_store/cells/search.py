@@ -1,0 +1,140 @@
+"""One search: rough scores choose a shortlist, exact ones order it; where too few are left, it looks further.
+
+A query that may find everything looks into all entries of its nearest cells. One that is kept to some blocks looks
+at the brandless front of more cells, where all is allowed, and at the rest of fewer, of which it keeps what is
+allowed. What a query may not find (its own seller's, other blocks') leaves the shortlist; if that leaves too little,
+it looks again, wider, and at last at every allowed entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from index_store.cells.index import CellIndex
+from index_store.cells.ragged import Numbers
+from index_store.cells.scan import ALL, BRANDED, PARTS, PLAIN
+from index_store.scores import inner_products
+from index_store.store import ANY_BLOCK, NO_KEY, Hits, Vectors
+from index_store.terms import Terms
+
+_ROWS: Final = 16_384
+_SPARE: Final = 16
+_LEAST_SHARE: Final = 1 / 16
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How far a search looks.
+
+        probes: cells of a query that may find everything; plain, branded: cells of which one kept to blocks sees the
+    brandless and the others; fetch, fetch_branded: entries taken from them by rough score; rank: of these, how many
+        are scored exactly
+    """
+
+    probes: int = 32
+    plain: int = 32
+    branded: int = 32
+    fetch: int = 30
+    fetch_branded: int = 300
+
+    def wider(self, times: int) -> Effort:
+        """The same, that many times as far."""
+        far = self.fetch * times, self.fetch_branded * times
+        return Effort(self.probes * times, self.plain * times, self.branded * times, *far)
+
+    def for_share(self, brandless: float) -> Effort:
+        """With cells whose brandless part is this share of them: the smaller it is, the more of them."""
+        return replace(self, plain=int(self.plain / np.sqrt(max(brandless, _LEAST_SHARE))))
+
+    def for_best(self, k: int) -> Effort:
+        """Enough for the k best: three candidates for each."""
+        times = -(-3 * k // self.fetch)
+        return replace(self, fetch=self.fetch * times, fetch_branded=self.fetch_branded * times)
+
+
+NORMAL: Final = Effort()
+_WIDER: Final = 8
+
+
+def search(index: CellIndex, queries: Vectors, k: int, terms: Terms, effort: Effort = NORMAL) -> Hits:
+    """The k best entries of each query f32[n, dim]; see `IndexStore.search`."""
+    hits = Hits(np.full((len(queries), k), NO_KEY, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+    if terms.blocks is not None:
+        effort = effort.for_share(float(index.lists.plain.sum()) / max(1, len(index)))
+    effort = effort.for_best(k)
+    open_ = np.arange(len(queries))
+    for attempt in (effort, effort.wider(_WIDER)):
+        if not len(open_):
+            break
+        slots = _shortlist(index, queries[open_], terms.of(open_), attempt)
+        _rank(index, queries[open_], slots, hits, open_)
+        # Half as many again as asked for: the k best by rough score are not quite the k best.
+        open_ = open_[(slots >= 0).sum(axis=1) < k + k // 2]
+    for query in open_.tolist():
+        one = np.array([query])
+        slots = _all_allowed(index, queries[query], terms.of(one), 2 * k + _SPARE)
+        _rank(index, queries[one], slots[None], hits, one)
+    return hits
+
+
+def _shortlist(index: CellIndex, queries: Vectors, terms: Terms, effort: Effort) -> Numbers:
+    """i64[n, effort.fetch]: slots of allowed entries with the best rough scores, padded with -1."""
+    rough = index.quantiser.queries(queries)
+    if terms.blocks is None:
+        cells = index.centroids.ranked(queries, effort.probes)
+        scores, rows = index.scanner.nearest(rough, cells * PARTS + ALL, effort.fetch)
+        return _allowed(index, scores, rows, terms, effort.fetch)
+    slots = np.full((len(queries), effort.fetch), -1, np.int64)
+    free = np.flatnonzero(terms.blocks[:, 0] == ANY_BLOCK)
+    if len(free):
+        slots[free] = _shortlist(index, queries[free], Terms(terms.not_sellers[free], None), effort)
+    bound = np.flatnonzero(terms.blocks[:, 0] != ANY_BLOCK)
+    if not len(bound):
+        return slots
+    cells = index.centroids.ranked(queries[bound], max(effort.plain, effort.branded))
+    plain = index.scanner.nearest(rough[bound], cells[:, : effort.plain] * PARTS + PLAIN, effort.fetch)
+    branded = index.scanner.nearest(rough[bound], cells[:, : effort.branded] * PARTS + BRANDED, effort.fetch_branded)
+    scores = np.concatenate([plain[0], branded[0]], axis=1)
+    rows = np.concatenate([plain[1], branded[1]], axis=1)
+    slots[bound] = _allowed(index, scores, rows, terms.of(bound), effort.fetch)
+    return slots
+
+
+def _allowed(index: CellIndex, scores: npt.NDArray[np.float32], rows: Numbers, terms: Terms, keep: int) -> Numbers:
+    """i64[n, keep]: slots of the best rows that are allowed, padded with -1."""
+    slots = index.lists.slots[rows].astype(np.int64)
+    good = rows >= 0
+    slots[~good] = 0
+    good &= terms.allow(index.entries.sellers[slots], index.entries.blocks[slots])
+    slots[~good] = -1
+    if slots.shape[1] > keep:
+        order = np.argsort(np.where(good, -scores, np.inf), axis=1, kind="stable")[:, :keep]
+        slots = np.take_along_axis(slots, order, axis=1)
+    return slots
+
+
+def _all_allowed(index: CellIndex, query: npt.NDArray[np.float32], terms: Terms, keep: int) -> Numbers:
+    """i64[≤ keep]: slots of the best entries that are allowed, found by looking at all of them."""
+    entries = index.entries
+    slots = np.flatnonzero(terms.allow(entries.sellers[None], entries.blocks[None])[0])
+    if len(slots) <= keep:
+        return slots
+    scores = np.concatenate([entries.exact(slots[at : at + _ROWS]) @ query for at in range(0, len(slots), _ROWS)])
+    return slots[np.argpartition(scores, len(slots) - keep)[-keep:]]
+
+
+def _rank(index: CellIndex, queries: Vectors, slots: Numbers, hits: Hits, into: Numbers) -> None:
+    """Order candidates (i64[n, m] slots, -1 for none) by exact score, then key; the best go `into` rows of hits."""
+    missing = slots < 0
+    at = np.where(missing, 0, slots)
+    scores = inner_products(queries, index.entries.vectors[at])
+    keys = index.entries.keys[at]
+    scores[missing] = -np.inf
+    keys[missing] = NO_KEY
+    order = np.lexsort((keys, -scores), axis=-1)[:, : hits.keys.shape[1]]
+    hits.scores[into, : order.shape[1]] = np.take_along_axis(scores, order, axis=1)
+    hits.keys[into, : order.shape[1]] = np.take_along_axis(keys, order, axis=1)

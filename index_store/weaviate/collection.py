@@ -1,0 +1,236 @@
+"""One collection of a cluster: how it is made, and the four things that are asked of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+import numpy as np
+from weaviate import WeaviateClient
+from weaviate.classes.config import (
+    Configure,
+    ConsistencyLevel,
+    DataType,
+    Property,
+    ReplicationDeletionStrategy,
+    VectorDistances,
+    VectorFilterStrategy,
+)
+from weaviate.classes.data import DataObject
+from weaviate.classes.query import Filter, MetadataQuery
+from weaviate.collections import Collection
+from weaviate.collections.classes.config_base import _QuantizerConfigCreate
+from weaviate.collections.classes.config_vector_index import _VectorIndexConfigHNSWCreate
+from weaviate.collections.classes.filters import _Filters
+from weaviate.collections.classes.internal import Object
+
+from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, BlockCodes, Vectors
+from index_store.weaviate.directory import Found, Objects
+from index_store.weaviate.errors import WeaviateMismatch
+from index_store.weaviate.link import Incomplete, Link
+from index_store.weaviate.settings import WeaviateSettings
+
+PAGE: Final = 10_000
+"""Most objects in an answer: Weaviate's QUERY_MAXIMUM_RESULTS, unless a cluster was told otherwise."""
+
+_SEND: Final = 1_000
+_NAMESPACE: Final = uuid.UUID("7f0b0d1c-8e39-5b8e-9d5c-6b3a7c1f2e44")
+
+Near = list[tuple[int, int, float]]
+"""(key, generation, inner product as the cluster computed it), best first."""
+
+
+class OfferCollection:
+    """Objects that are written once. Their ids are UUIDv5 of collection, key and generation, so that a request that is
+    repeated, or arrives late, does what it did before or what no longer matters."""
+
+    def __init__(self, link: Link, name: str, settings: WeaviateSettings) -> None:
+        self._link = link
+        self.name = name
+        self._settings = settings
+
+    def create(self, dim: int) -> bool:
+        """Make the collection if it is not there; returns whether it was made.
+
+        Raises `WeaviateAway`, and `WeaviateMismatch` if the one that is there has other replicas.
+        """
+
+        def make(client: WeaviateClient) -> bool:
+            if client.collections.exists(self.name):
+                stored = client.collections.get(self.name).config.get()
+                if stored.replication_config.factor != self._settings.replicas:
+                    raise WeaviateMismatch(
+                        f"collection {self.name} has {stored.replication_config.factor} replica(s), the settings say "
+                        f"{self._settings.replicas}: use what it was made with, or another state folder"
+                    )
+                return False
+            client.collections.create(
+                self.name,
+                description=f"offer vectors of {dim} dimensions",
+                vector_config=Configure.Vectors.self_provided(vector_index_config=_graph(self._settings)),
+                replication_config=Configure.replication(
+                    factor=self._settings.replicas,
+                    # A replica that was away catches up by itself; nothing of ours waits for that.
+                    async_enabled=self._settings.replicas > 1,
+                    # Ids never come back: what was deleted anywhere is to be deleted everywhere.
+                    deletion_strategy=ReplicationDeletionStrategy.DELETE_ON_CONFLICT,
+                ),
+                sharding_config=Configure.sharding(desired_count=self._settings.shards or None),
+                properties=[
+                    Property(name="entry", data_type=DataType.TEXT, index_filterable=False, index_searchable=False),
+                    Property(name="seller", data_type=DataType.INT, index_filterable=True),
+                    Property(name="block", data_type=DataType.INT, index_filterable=True),
+                ],
+            )
+            return True
+
+        return self._link.ask(f"make collection {self.name}", make)
+
+    def delete(self, deadline: float | None = None) -> None:
+        """Delete the collection with all that is in it. Raises `WeaviateAway`."""
+        self._link.ask(f"delete collection {self.name}", lambda client: client.collections.delete(self.name), deadline)
+
+    def send(self, entries: Found, level: ConsistencyLevel, deadline: float | None = None) -> None:
+        """Write the entries' objects; what is there already stays as it is. Raises `WeaviateAway`."""
+        for start in range(0, len(entries.keys), _SEND):
+            part = slice(start, start + _SEND)
+            self._send([*map(self._object, *_columns(entries, part))], level, deadline)
+
+    def delete_objects(self, objects: Objects, level: ConsistencyLevel, deadline: float | None = None) -> None:
+        """Delete these objects; what is not there is no error. Raises `WeaviateAway`."""
+        ids = [self.id_of(*each) for each in objects]
+
+        def request(client: WeaviateClient) -> None:
+            result = self._of(client, level).data.delete_many(Filter.by_id().contains_any(ids))
+            if result.failed:
+                raise Incomplete(f"{result.failed} of {len(ids)} objects were not deleted on {level.value} replicas")
+
+        if ids:
+            self._link.ask(f"delete {len(ids)} objects on {level.value} replicas", request, deadline)
+
+    def near(self, query: Vectors, count: int, not_seller: int, blocks: BlockCodes | None, exact: bool) -> Near:
+        """The nearest `count` (at most PAGE) objects to f32[dim], among those allowed; fewer if there are no more.
+
+        exact: compare with all allowed objects (the cluster does so up to `exact_below` of them). Raises
+        `WeaviateAway`.
+        """
+        chosen = _allowed(not_seller, blocks)
+        if exact and chosen is None:
+            chosen = Filter.by_property("block").greater_or_equal(NO_BLOCK)
+        vector = query.tolist()
+
+        def request(client: WeaviateClient) -> Near:
+            # One replica answers a vector search, whatever the level (docs/decisions/0016-weaviate.md).
+            found = self._of(client, ConsistencyLevel.ONE).query.near_vector(
+                vector,
+                limit=min(count, PAGE),
+                filters=chosen,
+                return_metadata=MetadataQuery(distance=True),
+                return_properties=["entry"],
+            )
+            return [_near(each) for each in found.objects]
+
+        return self._link.ask("search", request)
+
+    def stored(self, objects: Objects) -> dict[tuple[int, int], tuple[int, int, Vectors]]:
+        """What the cluster holds of these objects: seller, block and vector f32[dim]. Raises `WeaviateAway`."""
+        ids = [self.id_of(*each) for each in objects]
+
+        def request(client: WeaviateClient) -> dict[tuple[int, int], tuple[int, int, Vectors]]:
+            found = self._of(client, ConsistencyLevel.ONE).query.fetch_objects_by_ids(
+                ids, limit=len(ids), include_vector=True
+            )
+            return {
+                _entry(each): (
+                    int(each.properties["seller"]),
+                    int(each.properties["block"]),
+                    np.array(each.vector["default"], np.float32),
+                )
+                for each in found.objects
+            }
+
+        return self._link.ask(f"read {len(ids)} objects", request) if ids else {}
+
+    def count(self) -> int:
+        """Number of objects, strays included. Raises `WeaviateAway`."""
+        return self._link.ask(
+            "count objects", lambda client: client.collections.get(self.name).aggregate.over_all().total_count or 0
+        )
+
+    def id_of(self, key: int, generation: int) -> str:
+        """UUIDv5 of an object."""
+        return str(uuid.uuid5(_NAMESPACE, f"{self.name}/{key}/{generation}"))
+
+    def _object(
+        self, key: int, generation: int, seller: int, block: int, vector: list[float]
+    ) -> DataObject[dict[str, str | int], None]:
+        # The key is text: numbers travel as doubles.
+        properties: dict[str, str | int] = {"entry": f"{key}.{generation}", "seller": seller, "block": block}
+        return DataObject(properties, self.id_of(key, generation), vector)
+
+    def _send(
+        self, objects: list[DataObject[dict[str, str | int], None]], level: ConsistencyLevel, deadline: float | None
+    ) -> None:
+        left = objects
+
+        def request(client: WeaviateClient) -> None:
+            nonlocal left
+            errors = self._of(client, level).data.insert_many(left).errors
+            if errors:
+                left = [left[index] for index in sorted(errors)]
+                said = next(iter(errors.values())).message
+                raise Incomplete(f"{len(left)} objects were not written to {level.value} replicas: {said}")
+
+        self._link.ask(f"write {len(objects)} objects to {level.value} replicas", request, deadline)
+
+    def _of(self, client: WeaviateClient, level: ConsistencyLevel) -> Collection[dict[str, str | int], None]:
+        return client.collections.get(self.name).with_consistency_level(level)
+
+
+T = TypeVar("T")
+
+
+def _columns(entries: Found, part: slice) -> Sequence[list[int] | list[list[float]]]:
+    columns = (entries.keys, entries.generations, entries.sellers, entries.blocks, entries.vectors)
+    return [column[part].tolist() for column in columns]
+
+
+def _graph(settings: WeaviateSettings) -> _VectorIndexConfigHNSWCreate:
+    return Configure.VectorIndex.hnsw(
+        distance_metric=VectorDistances.DOT,
+        ef=settings.ef,
+        ef_construction=settings.ef_construction,
+        max_connections=settings.connections,
+        flat_search_cutoff=settings.exact_below,
+        filter_strategy=VectorFilterStrategy.ACORN,
+        quantizer=_quantizer(settings),
+    )
+
+
+def _quantizer(settings: WeaviateSettings) -> _QuantizerConfigCreate:
+    if settings.compression == "rq":
+        return Configure.VectorIndex.Quantizer.rq(bits=8)
+    if settings.compression == "sq":
+        return Configure.VectorIndex.Quantizer.sq()
+    return Configure.VectorIndex.Quantizer.none()
+
+
+def _allowed(not_seller: int, blocks: BlockCodes | None) -> _Filters | None:
+    parts = []
+    if not_seller != NO_SELLER:
+        parts.append(Filter.by_property("seller").not_equal(not_seller))
+    if blocks is not None and blocks[0] != ANY_BLOCK:
+        codes = sorted({NO_BLOCK, *blocks.tolist()})
+        parts.append(Filter.by_property("block").contains_any(codes))
+    return Filter.all_of(parts) if len(parts) > 1 else parts[0] if parts else None
+
+
+def _entry(found: Object[dict[str, str | int], None]) -> tuple[int, int]:
+    key, _, generation = str(found.properties["entry"]).partition(".")
+    return int(key), int(generation)
+
+
+def _near(found: Object[dict[str, str | int], None]) -> tuple[int, int, float]:
+    assert found.metadata.distance is not None
+    return *_entry(found), -found.metadata.distance

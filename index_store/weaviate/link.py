@@ -1,0 +1,124 @@
+"""The connection to a cluster: to the first node that answers, asked again until a deadline."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import weaviate
+from weaviate import WeaviateClient
+from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+from weaviate.exceptions import (
+    AuthenticationFailedError,
+    InsufficientPermissionsError,
+    WeaviateBaseError,
+    WeaviateInvalidInputError,
+)
+
+from index_store.weaviate.errors import WeaviateAway, WeaviateMismatch
+from index_store.weaviate.settings import Endpoint, WeaviateSettings, endpoints
+
+_log = logging.getLogger(__name__)
+_PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one is repeated
+_ATTEMPT: Final = 30.0  # seconds for one request
+_FATAL: Final = (AuthenticationFailedError, InsufficientPermissionsError, WeaviateInvalidInputError)
+
+T = TypeVar("T")
+
+
+class Incomplete(Exception):
+    """A request was answered, and not all of it was done; the text says what stands in the way."""
+
+
+class Link:
+    """Asks a cluster, from any number of threads. What fails is asked again, of the next address, until it is done or
+    the deadline has passed."""
+
+    def __init__(
+        self,
+        settings: WeaviateSettings,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._addresses = endpoints(settings.url)
+        self._clock = clock
+        self._pause = pause
+        self._client: WeaviateClient | None = None
+        self._turn = threading.Lock()
+
+    def ask(self, what: str, request: Callable[[WeaviateClient], T], deadline: float | None = None) -> T:
+        """The result of `request`, which may be called any number of times, also after it had an effect.
+
+        deadline: seconds, instead of that of the settings; 0: one attempt. `what` is said in messages, as in "asked to
+        …". Raises `WeaviateAway` when the deadline has passed; `WeaviateMismatch` for what asking again cannot mend.
+        """
+        seconds = self._settings.deadline if deadline is None else deadline
+        end = self._clock() + seconds
+        tries = 0
+        while True:
+            client: WeaviateClient | None = None
+            try:
+                client = self._connected()
+                return request(client)
+            except _FATAL as error:
+                raise WeaviateMismatch(f"Weaviate at {self._addresses[0]} refuses to {what}: {error}") from error
+            except (WeaviateBaseError, Incomplete, OSError) as error:
+                pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
+                tries += 1
+                if self._clock() + pause > end:
+                    raise WeaviateAway(
+                        f"Weaviate at {', '.join(map(str, self._addresses))} could not {what} within {seconds:g} s; "
+                        f"nothing is lost, it is done when enough of the cluster is there again. It said: {error}"
+                    ) from error
+                if tries >= len(_PAUSES):
+                    _log.warning("waiting for Weaviate to %s: %s", what, error)
+                if not isinstance(error, Incomplete):
+                    self._leave(client)
+                self._pause(pause)
+
+    def close(self) -> None:
+        """End the connection. Closing twice is allowed."""
+        with self._turn:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _connected(self) -> WeaviateClient:
+        with self._turn:
+            if self._client is None:
+                client = _client(self._addresses[0], self._settings.api_key)
+                try:
+                    client.connect()
+                except BaseException:
+                    self._addresses.append(self._addresses.pop(0))
+                    raise
+                self._client = client
+            return self._client
+
+    def _leave(self, client: WeaviateClient | None) -> None:
+        """Take the next address, unless another thread has done so since `client` was taken."""
+        with self._turn:
+            if client is not None and client is self._client:
+                client.close()
+                self._client = None
+                self._addresses.append(self._addresses.pop(0))
+
+
+def _client(address: Endpoint, api_key: str) -> WeaviateClient:
+    return weaviate.WeaviateClient(
+        connection_params=weaviate.connect.ConnectionParams.from_params(
+            http_host=address.host,
+            http_port=address.port,
+            http_secure=address.secure,
+            grpc_host=address.host,
+            grpc_port=address.grpc_port,
+            grpc_secure=address.secure,
+        ),
+        auth_client_secret=Auth.api_key(api_key) if api_key else None,
+        additional_config=AdditionalConfig(timeout=Timeout(init=5, query=_ATTEMPT, insert=_ATTEMPT)),
+        skip_init_checks=True,  # they ask the internet for newer clients
+    )

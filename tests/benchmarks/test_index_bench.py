@@ -1,0 +1,58 @@
+"""The benchmark of the index: its vectors are what they say, and it prints the results that are relied on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.index.feed import brands, make_feed
+from benchmarks.index.run import bench_index
+from matcher.clock import SystemClock
+
+
+def test_vectors_have_the_cosines_that_are_promised() -> None:
+    feed = make_feed(20_000, seed=4)
+    vectors = feed.vectors.astype(np.float32)
+    left, right = np.random.default_rng(0).integers(0, 20_000, (2, 20_000))
+    assert abs((vectors[left] * vectors[right]).sum(axis=1).mean() - 0.20) < 0.03
+    order = np.lexsort((feed.product, feed.family))
+    cosines = (vectors[order][1:] * vectors[order][:-1]).sum(axis=1)
+    family = feed.family[order][1:] == feed.family[order][:-1]
+    product = feed.product[order][1:] == feed.product[order][:-1]
+    assert abs(cosines[product].mean() - 0.88) < 0.02
+    assert abs(cosines[family & ~product].mean() - 0.73) < 0.02
+    assert (make_feed(20_000, seed=4).vectors == feed.vectors).all()
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_promised_share_of_brands_is_missing(tied: bool) -> None:
+    feed = make_feed(20_000, seed=4)
+    codes = brands(feed, 1 / 3, tied=tied, seed=1)
+    assert abs((codes < 0).mean() - 1 / 3) < 0.02
+    known = codes >= 0
+    pairs = known[1:] & known[:-1]
+    order = np.argsort(feed.family, kind="stable")
+    same = codes[order][1:] == codes[order][:-1]
+    in_family = (feed.family[order][1:] == feed.family[order][:-1]) & (codes[order][1:] >= 0) & (codes[order][:-1] >= 0)
+    assert pairs.any()
+    assert same[in_family].all() == tied
+
+
+@pytest.mark.slow
+def test_a_run_gives_every_result_that_is_relied_on(tmp_path: Path) -> None:
+    found = bench_index([10_000], ["ivf"], 1, SystemClock(), tmp_path)
+    results = {result.name: result for result in found.results}
+    for name in ("search_all", "search_with_brand", "search_branded_feed", "upsert", "upsert_small", "bytes_per_offer"):
+        assert results[f"{name}_10k"].ours > 0
+        assert results[f"{name}_10k"].reference > 0
+    assert results["recall_at_10_10k"].ours >= 0.99
+    assert results["search_all_vs_ivf8_10k".replace("ivf8", "ivf400,sq8")].reference_name == "FAISS IVF400,SQ8"
+
+
+def test_an_unknown_reference_or_too_small_a_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must be of flat, ivf, hnsw, got annoy"):
+        bench_index([10_000], ["annoy"], 1, SystemClock(), tmp_path)
+    with pytest.raises(ValueError, match="at least 1000 offers, got 10"):
+        bench_index([10], [], 1, SystemClock(), tmp_path)

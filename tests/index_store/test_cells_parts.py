@@ -1,0 +1,139 @@
+"""The parts of the cell index by themselves: the map of keys, the stretches of memory, the lists of codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index_store.cells import keymap
+from index_store.cells.centroids import Centroids
+from index_store.cells.codes import Quantiser
+from index_store.cells.keymap import KeyMap
+from index_store.cells.kmeans import kmeans, unit
+from index_store.cells.lists import CellLists
+from index_store.cells.segments import Segments
+
+some_keys = st.lists(st.integers(0, 40) | st.integers(2**62, 2**63 - 1), unique=True, max_size=12)
+steps = st.lists(st.tuples(st.sampled_from(["put", "drop"]), some_keys), max_size=30)
+
+
+@given(steps=steps, recent=st.sampled_from([0, 3, 65_536]))
+@settings(deadline=None)
+def test_a_key_map_is_a_dictionary(steps: Any, recent: int) -> None:
+    before, keymap._RECENT = keymap._RECENT, recent
+    try:
+        real, plain, slot = KeyMap(), {}, 0
+        for what, keys in steps:
+            if what == "put":
+                slots = np.arange(slot, slot + len(keys))
+                slot += len(keys)
+                real.put(np.array(keys, np.int64), slots)
+                plain.update(zip(keys, slots.tolist(), strict=True))
+            else:
+                known = [key for key in keys if key in plain]
+                real.drop(np.array(known, np.int64))
+                for key in known:
+                    del plain[key]
+            asked = sorted({*plain, *keys, 7})
+            assert real.find(np.array(asked, np.int64)).tolist() == [plain.get(key, -1) for key in asked]
+    finally:
+        keymap._RECENT = before
+
+
+def test_a_key_map_takes_twelve_bytes_a_key_and_gives_them_back() -> None:
+    real = KeyMap()
+    keys = np.random.default_rng(0).permutation(200_000).astype(np.int64)
+    for start in range(0, len(keys), 1000):
+        real.put(keys[start : start + 1000], np.arange(start, start + 1000))
+    assert real.nbytes() == 12 * len(keys)
+    real.drop(keys[:150_000])
+    assert real.nbytes() < 12 * 80_000
+    assert (real.find(keys[150_000:]) == np.arange(150_000, 200_000)).all()
+
+
+@given(st.lists(st.integers(1, 9) | st.integers(-8, -1), max_size=60))
+def test_stretches_never_overlap_and_come_free_again(sizes: list[int]) -> None:
+    segments, taken = Segments(), {}
+    for size in sizes:
+        if size > 0:
+            start = segments.take(size)
+            rows = set(range(start, start + size))
+            assert all(rows.isdisjoint(range(other, other + length)) for other, length in taken.items())
+            taken[start] = size
+        elif taken:
+            start = sorted(taken)[size % len(taken)]
+            segments.give(start, taken.pop(start))
+        assert segments.end - segments.free_rows() == sum(taken.values())
+    for start, size in taken.items():
+        segments.give(start, size)
+    assert segments.end == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_lists_hold_each_entry_once_in_its_cell_the_brandless_first(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    lists, entries, next_slot = CellLists(16), {}, 0
+    lists.add_cells(7)
+    for _ in range(40):
+        if random.random() < 0.55:
+            count = int(random.integers(1, 60))
+            slots = np.arange(next_slot, next_slot + count)
+            next_slot += count
+            cells, branded = random.integers(0, 7, count), random.random(count) < 0.6
+            codes = random.integers(0, 256, (count, 16), dtype=np.uint8)
+            lists.append(cells, codes, slots, branded)
+            entries |= dict(zip(slots.tolist(), zip(cells.tolist(), branded.tolist(), codes, strict=True), strict=True))
+        elif entries:
+            gone = random.permutation(list(entries))[: random.integers(1, 60)]
+            lists.remove(gone, np.array([entries[slot][0] for slot in gone.tolist()]))
+            for slot in gone.tolist():
+                del entries[slot]
+        assert len(lists) == len(entries)
+        for cell in range(7):
+            slots = lists.slots_in(cell)
+            rows = int(lists.start[cell]) + np.arange(len(slots))
+            assert [entries[slot][0] for slot in slots.tolist()] == [cell] * len(slots)
+            assert [entries[slot][1] for slot in slots.tolist()] == [
+                place >= lists.plain[cell] for place in range(len(slots))
+            ]
+            assert all(
+                (lists.codes[row] == entries[slot][2]).all() for row, slot in zip(rows, slots.tolist(), strict=True)
+            )
+            assert lists.rows_of(slots).tolist() == rows.tolist()
+            assert len(slots) <= lists.room[cell] <= len(slots) + len(slots) // 2 + 24
+
+
+def test_codes_keep_the_order_of_scores_up_to_a_thousandth() -> None:
+    random = np.random.default_rng(3)
+    vectors = unit(random.standard_normal((2000, 192)).astype(np.float32) + 0.5)
+    quantiser = Quantiser.of(vectors)
+    codes = quantiser.encode(vectors).astype(np.float32) - 128
+    queries = quantiser.queries(vectors[:50])
+    rough = queries @ codes.T
+    exact = vectors[:50] @ vectors.T
+    for row in range(50):
+        scale = np.linalg.norm(vectors[row]) / np.linalg.norm(queries[row]) / quantiser.scale
+        error = (rough[row] * scale + vectors[row] @ quantiser.mean) - exact[row]
+        assert np.abs(error - error.mean()).max() < 0.008
+        assert error.std() < 0.002
+
+
+def test_the_nearest_centroid_by_groups_is_nearly_always_the_nearest() -> None:
+    random = np.random.default_rng(5)
+    middles = unit(random.standard_normal((300, 32)).astype(np.float32))
+    vectors = unit(middles[random.integers(0, 300, 20_000)] + 0.1 * random.standard_normal((20_000, 32), np.float32))
+    centroids = Centroids(kmeans(vectors, 1200, seed=0))
+    best = centroids.nearest_exactly(vectors[:2000])
+    assert (centroids.nearest(vectors[:2000]) == best).mean() > 0.97
+    for _ in range(400):
+        centroids.append(
+            unit(random.standard_normal((1, 32)).astype(np.float32))[0], beside=int(random.integers(0, 1200))
+        )
+    for _ in range(300):
+        centroids.drop_last_into(int(random.integers(0, 1000)))
+    best = centroids.nearest_exactly(vectors[:2000])
+    assert (centroids.nearest(vectors[:2000]) == best).mean() > 0.97
