@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
@@ -29,30 +30,35 @@ _VIEWS: dict[TextView, Callable[[Offer], Offer]] = {
 }
 
 
+class Asking(Struct, frozen=True, kw_only=True):
+    """What is asked of the rows, as the command line has it.
+
+    `modalities`: those that may be used, with commas between. `plain`: halves by product too, beside those by sibling
+    group. `seeds`: repetitions. `pattern`: of the rows. `fresh`: compute again what is kept.
+    """
+
+    modalities: str = ",".join(MODALITIES)
+    plain: bool = True
+    seeds: int = 1
+    pattern: str | None = None
+    fresh: bool = False
+
+
 def ablate_tables(
-    folders: Sequence[Path],
-    unseen_folders: Sequence[Path],
-    settings: Settings,
-    console: Console,
-    *,
-    modalities: str,
-    splits: Sequence[Split],
-    seeds: int,
-    pattern: str | None,
-    fresh: bool,
+    folders: Sequence[Path], unseen_folders: Sequence[Path], asking: Asking, settings: Settings, console: Console
 ) -> Ablation:
     """Every folder by halves; every unseen one after learning from all folders.
 
     Finished rows are kept beside the features, and a second run computes none of them again. Raises `DatasetUnusable`,
     `EncoderUnavailable`, `Unlearnable`.
     """
-    asked = modalities_of(modalities)
+    asked = modalities_of(asking.modalities)
     needs = Needs(products=True, images="any" if "image" in asked else "none")
     datasets = datasets_for([*folders, *unseen_folders], settings, console, needs)
     tables = _Views(datasets, settings, console)
     kept = cache_folder().parent / "ablations"
     try:
-        subjects = _subjects(datasets, len(folders), splits, seeds)
+        subjects = _subjects(datasets, len(folders), asking)
         with _bars(console) as bars:
             tasks: dict[tuple[str, str], TaskID] = {}
 
@@ -63,7 +69,9 @@ def ablate_tables(
                 said = f"{doing.subject}, {doing.question}: {doing.row} ({doing.computed} computed, the rest kept)"
                 bars.update(tasks[where], completed=doing.done, description=said)
 
-            return ablate(tables, subjects, Kept(kept), asked=asked, pattern=pattern, fresh=fresh, on_progress=show)
+            return ablate(
+                tables, subjects, Kept(kept), asked=asked, pattern=asking.pattern, fresh=asking.fresh, on_progress=show
+            )
     except KeyboardInterrupt:
         console.print(f"stopped; finished rows are kept in {kept}: the same command goes on from here")
         raise
@@ -80,10 +88,11 @@ def modalities_of(said: str) -> tuple[Modality, ...]:
     return tuple(each for each in MODALITIES if each in words)
 
 
-def _subjects(datasets: Sequence[Dataset], learned: int, splits: Sequence[Split], seeds: int) -> list[Subject]:
-    halves = [by_halves(datasets, number, splits, seeds) for number in range(learned)]
-    teachers = range(learned)
-    return halves + [unseen(datasets, teachers, number, seeds) for number in range(learned, len(datasets))]
+def _subjects(datasets: Sequence[Dataset], learned: int, asking: Asking) -> list[Subject]:
+    splits: list[Split] = ["group", "product"] if asking.plain else ["group"]
+    halves = [by_halves(datasets, number, splits, asking.seeds) for number in range(learned)]
+    apart = [unseen(datasets, range(learned), number, asking.seeds) for number in range(learned, len(datasets))]
+    return halves + apart
 
 
 class _Views:

@@ -337,7 +337,9 @@ def train(
         search=Search(exclude_own_seller=not own_seller),
         seed=seed,
     )
-    bundle, trained = train_bundle(folders, calibrate or [], out, recipe, load_settings(config), Console(stderr=True))
+    bundle, trained = train_bundle(
+        folders, out, recipe, load_settings(config), Console(stderr=True), calibrating=calibrate or []
+    )
     print(f"{out}: {trained_view(bundle, trained)}")
     if json:
         _print_json(
@@ -429,6 +431,31 @@ def bench_matcher(
         _print_json(benchmark)
 
 
+@bench_app.command("index")
+def bench_index(
+    sizes: Annotated[str, typer.Option(help="Numbers of offers, with commas.")] = "10000,100000,1000000",
+    references: Annotated[str, typer.Option(help="Beside flat: ivf, hnsw; with commas.")] = "ivf",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 3,
+    json: Json = False,
+) -> None:
+    """Searches, upserts, recall and memory of the index, against plain FAISS in the same run."""
+    import tempfile
+
+    from rich.console import Console
+
+    from benchmarks.index.run import bench_index as measure
+    from benchmarks.results import table
+    from matcher.clock import SystemClock
+
+    numbers = [int(part) for part in sizes.split(",")]
+    named = [part for part in references.split(",") if part]
+    with tempfile.TemporaryDirectory() as folder:
+        benchmark = measure(numbers, named, rounds, SystemClock(), Path(folder))
+    Console().print(table(benchmark))
+    if json:
+        _print_json(benchmark)
+
+
 @index_app.command("verify")
 def index_verify(config: Config = None, json: Json = False) -> None:
     """Check that state and index of a stopped matcher agree, partition by partition."""
@@ -443,6 +470,39 @@ def index_verify(config: Config = None, json: Json = False) -> None:
         _print_json(result)
     if not result.ok:
         sys.exit(1)
+
+
+@index_app.command("inspect")
+def index_inspect(
+    config: Config = None,
+    probes: Annotated[int, typer.Option(min=1, help="Offers that are searched for exactly, too.")] = 64,
+    json: Json = False,
+) -> None:
+    """Sizes, balance, memory and recall of a stopped matcher's index, partition by partition."""
+    from consumers.matching.inspection import inspect_partitions
+    from matcher.settings import load_settings
+
+    _inspected(inspect_partitions(load_settings(config), probes), json)
+
+
+@index_app.command("rebuild")
+def index_rebuild(
+    config: Config = None,
+    probes: Annotated[int, typer.Option(min=1, help="Offers that are searched for exactly, too.")] = 64,
+    json: Json = False,
+) -> None:
+    """Build the cells of a stopped matcher's index anew from its state."""
+    from consumers.matching.inspection import rebuild_partitions
+    from matcher.settings import load_settings
+
+    _inspected(rebuild_partitions(load_settings(config), probes), json)
+
+
+def _inspected(found: Any, json: bool) -> None:
+    for one in found:
+        print(msgspec.json.format(msgspec.json.encode(one), indent=2).decode())
+    if json:
+        _print_json({"partitions": found})
 
 
 def _print_json(value: Any) -> None:

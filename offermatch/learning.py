@@ -116,11 +116,12 @@ def _bars(console: Console) -> Progress:
 
 def train_bundle(
     folders: Sequence[Path],
-    calibrating: Sequence[Path],
     out: Path,
     recipe: Recipe,
     settings: Settings,
     console: Console,
+    *,
+    calibrating: Sequence[Path] = (),
 ) -> tuple[Bundle, Trained]:
     """Learns from the tables, calibrates and tests on others, and writes a bundle.
 
