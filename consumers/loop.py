@@ -83,6 +83,7 @@ class Loop:
         self._owned: set[int] = set()
         self._paused: set[int] = set()
         self._next: dict[int, int] = {}
+        self._notes: dict[int, str] = {}
         self._worker: Worker | None = None
 
     def group_metadata(self) -> Any:
@@ -106,7 +107,14 @@ class Loop:
             if error.args[0].code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._WAIT_COORD):
                 raise TimeoutError(f"no answer from Kafka in time (offset of {self._topic}/{partition})") from error
             raise
+        self._notes[partition] = position.metadata or ""
         return position.offset if position.offset >= 0 else None
+
+    def note(self, partition: int) -> str:
+        """What was committed beside the offset when it was last asked for; empty without any. Raises as `committed`."""
+        if partition not in self._notes:
+            self.committed(partition)
+        return self._notes[partition]
 
     def run(self, worker: Worker, stopping: Callable[[], bool], drain: float) -> None:
         """Works until `stopping()`, then drains for at most `drain` seconds and leaves the group."""
@@ -235,6 +243,7 @@ class Loop:
             self._owned.discard(number)
             self._paused.discard(number)
             self._next.pop(number, None)
+            self._notes.pop(number, None)
             self._metrics.forget_partition(self._topic, number)
         consumer.incremental_unassign(partitions)
         log.info("%s: %s %s", self._topic, "lost" if lost else "revoked", sorted(numbers))

@@ -1,4 +1,5 @@
-"""The command `simulate`: a marketplace's offers to Kafka, and its photos served until the encoders have caught up."""
+"""The command `simulate`: a marketplace's offers to Kafka, its photos served until the encoders have caught up; or all
+of it as an offer table."""
 
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from matcher.settings import Settings
 from producers.feed import SIMULATED, OfferToSend, feed
 from producers.marketplace import Marketplace, write_truth
 from producers.marketplace.process import open_market
+from producers.marketplace.table import Plan, write_table
 from producers.plain import Publisher
 from producers.progress import progress_bar
 from producers.topic_plan import check
@@ -53,6 +55,19 @@ def simulate_market(simulation: Simulation, settings: Settings) -> int:
         console.print(f"{sent:,} offers sent; their true products are in {simulation.truth}", soft_wrap=True)
         _serve_until_encoded(settings, sent, console)
     return sent
+
+
+def write_market(plan: Plan, folder: Path) -> int:
+    """Writes a marketplace as an offer table with its photos. Returns the number of photos.
+
+    Raises `FolderRefusedError` for a folder that holds something else, and `OSError`.
+    """
+    console = Console(stderr=True)
+    with progress_bar(console) as progress:
+        task = progress.add_task(f"{folder}: offers with their photos", total=plan.offers)
+        photos = write_table(folder, plan, on_progress=lambda count: progress.update(task, completed=count))
+    console.print(f"{plan.offers:,} offers and {photos:,} photos are in {folder}", soft_wrap=True)
+    return photos
 
 
 def _offers(market: Marketplace) -> Iterator[OfferToSend]:

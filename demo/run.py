@@ -19,11 +19,13 @@ from consumers.watching import DecisionWatcher
 from demo.children import Child
 from demo.folder import own_folder
 from demo.latest import Latest
+from demo.promise import kept, promised
 from demo.readings import Reading, rates, read_all
 from demo.sellers import Sellers
 from demo.view import draw, line
 from matcher.clock import SystemClock
 from matcher.evaluation import Report
+from matcher.model import load_bundle
 from matcher.settings import load_settings
 from producers.marketplace import Marketplace, write_truth
 from producers.marketplace.process import open_market
@@ -60,7 +62,7 @@ def run_demo(options: Options, console: Console, kafka_jars: Callable[[], object
     """Starts everything, shows it until every offer is decided, stops it again; returns the comparison with the truth.
 
     Uses the Kafka that `KAFKA_BOOTSTRAP` names, under topic names of its own, else one that it starts itself.
-    Raises `DemoFailedError`, `ChildFailedError`, and what starting Kafka raises.
+    Raises `DemoFailedError`, `ChildFailedError`, `BundleUnusable`, and what starting Kafka raises.
     """
     clock = SystemClock()
     truth = options.folder / "truth.csv"
@@ -69,8 +71,10 @@ def run_demo(options: Options, console: Console, kafka_jars: Callable[[], object
         bootstrap = os.environ.get("KAFKA_BOOTSTRAP") or _own_kafka(stack, options.folder, console, kafka_jars)
         environ = _environ(options.folder, bootstrap)
         settings = load_settings(environ={**os.environ, **environ})
+        bundle = load_bundle(settings.matcher.bundle)
         create(settings, wait=30)
         console.print(f"Kafka at {bootstrap}; starting encoder and matcher, logs in {options.folder}", soft_wrap=True)
+        console.print(promised(bundle), soft_wrap=True, highlight=False)
         market = stack.enter_context(open_market(options.seed, options.offers, options.sellers))
         children = [stack.enter_context(_child(name, environ, options.folder)) for name in ("encoder", "matcher")]
         ports = {"encoder": settings.encoder.http_port, "matcher": settings.matcher.http_port}
@@ -83,7 +87,9 @@ def run_demo(options: Options, console: Console, kafka_jars: Callable[[], object
         feed.start()
         urls = {name: f"http://127.0.0.1:{port}/metrics" for name, port in ports.items()}
         _watch(options, console, clock, urls, children, feed, screen)
-        return collect(settings=settings, truth=read_truth(truth))
+        found = collect(settings=settings, truth=read_truth(truth))
+        console.print(kept(bundle, found), soft_wrap=True, highlight=False)
+        return found
 
 
 def _own_kafka(stack: ExitStack, folder: Path, console: Console, kafka_jars: Callable[[], object]) -> str:

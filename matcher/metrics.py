@@ -48,6 +48,18 @@ class Metrics:
         self.dead_letters = Counter(
             "offermatch_dead_letters", "Records sent to the dead-letter topic.", ["stage", "reason"], registry=registry
         )
+        self.dead_letter_run = Gauge(
+            "offermatch_dead_letter_run_records", "Dead letters in a row, at the end of what is committed.",
+            ["topic", "partition"], registry=registry,
+        )  # fmt: skip
+        self.dead_letter_share = Gauge(
+            "offermatch_dead_letter_share_ratio", "Share of dead letters among the last records committed.",
+            ["topic", "partition"], registry=registry,
+        )  # fmt: skip
+        self.dead_letter_limit = Gauge(
+            "offermatch_dead_letter_limit_reached", "1 when the process stopped since it sent too many dead letters.",
+            registry=registry,
+        )  # fmt: skip
         self.repairs = Counter(
             "offermatch_fields_repaired", "Fields of offers that were not as they should be.", ["field"],
             registry=registry,
@@ -99,6 +111,7 @@ class Metrics:
 
     def forget_partition(self, topic: str, partition: int) -> None:
         """Removes the series of a partition that now belongs to another process."""
-        self.lag.remove_by_labels({"topic": topic, "partition": str(partition)})
+        for series in (self.lag, self.dead_letter_run, self.dead_letter_share):
+            series.remove_by_labels({"topic": topic, "partition": str(partition)})
         self.index_offers.remove_by_labels({"partition": str(partition)})
         self.index_bytes.remove_by_labels({"partition": str(partition)})

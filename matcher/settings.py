@@ -13,27 +13,22 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
+from matcher.kafka_settings import Kafka, Seconds, prepared
+from matcher.secret import Secret, decode_secret
+from matcher.settings_error import SettingsError
+
+__all__ = [
+    "ALIASES", "PREFIX", "DeadLetters", "Encoder", "Kafka", "Matcher", "Photos", "Process", "Settings",
+    "SettingsError", "Topics", "load_settings",
+]  # fmt: skip
+
 PREFIX = "OFFERMATCH"
 #: The usual name for "the cluster that is already there".
 ALIASES = {"KAFKA_BOOTSTRAP": ("kafka", "bootstrap")}
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._-]+$")]
-
-
-class SettingsError(ValueError):
-    """Settings that cannot be used; the message names the variable and what it accepts."""
-
-
-class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to reach Apache Kafka. `properties` go to librdkafka as they are, for consumers and producers alike."""
-
-    bootstrap: str = "127.0.0.1:9092"
-    properties: dict[str, str] = {}
-    session_timeout: Seconds = 10.0
-    transaction_timeout: Annotated[float, Meta(gt=0, le=10)] = 10.0
 
 
 class Topics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,11 +84,25 @@ class Encoder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Matcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The matcher process. `bundle` is the folder of a model bundle, or the name of one that comes with offermatch."""
 
-    bundle: str = "untrained"
+    bundle: str = "starter"
     group: Name = "offermatch-matcher"
     state_folder: str = "offermatch-data/matcher"
     batch_size: Annotated[int, Meta(ge=1, le=10_000)] = 256
     http_port: Port = 9102
+
+
+class DeadLetters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a process stops instead of sending more dead letters: `run` in a row in a partition (0: any number), or a
+    `share` of its records (1: all of them), as an average in which a record's weight falls by 1/e in `window` records.
+
+    The batch that would go beyond is not committed, and the counts outlive restarts. The stopped process serves
+    `/metrics` for `linger` seconds more, so that the alarm is seen. See docs/deadletters.md.
+    """
+
+    run: Annotated[int, Meta(ge=0, le=1_000_000)] = 500
+    share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    window: Annotated[int, Meta(ge=10, le=1_000_000)] = 2_000
+    linger: Annotated[float, Meta(ge=0, le=3_600)] = 60.0
 
 
 class Process(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     photos: Photos = Photos()
     encoder: Encoder = Encoder()
     matcher: Matcher = Matcher()
+    dead_letters: DeadLetters = DeadLetters()
     process: Process = Process()
 
 
@@ -136,10 +146,10 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     for section, given in values.items():
         _check_section(section, given, sections[section], origin, file)
     try:
-        settings = msgspec.convert(values, Settings)
+        settings = msgspec.convert(values, Settings, dec_hook=decode_secret)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{file or 'settings'}: {error}") from None
-    return msgspec.structs.replace(settings, topics=_prefixed(settings.topics))
+    return msgspec.structs.replace(settings, topics=_prefixed(settings.topics), kafka=prepared(settings.kafka))
 
 
 def _prefixed(topics: Topics) -> Topics:
@@ -228,7 +238,8 @@ def _check_section(
         if field not in hints:
             raise SettingsError(f"{where}: no such setting; [{section}] has {', '.join(sorted(hints))}")
         try:
-            msgspec.convert(value, hints[field])
+            msgspec.convert(value, hints[field], dec_hook=decode_secret)
         except msgspec.ValidationError as error:
-            shown = value if isinstance(value, int | float | str) else type(value).__name__
+            plain = isinstance(value, int | float | str) and Secret not in get_args(hints[field])
+            shown = value if plain else type(value).__name__
             raise SettingsError(f"{where}: {str(error)[0].lower()}{str(error)[1:]}, got {shown!r}") from None

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct
 
+from matcher.kafka_settings import FIXED
+from matcher.secret import Secret
 from matcher.settings import ALIASES, PREFIX, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
@@ -23,6 +25,8 @@ def page() -> str:
     parts = [HEAD]
     for section, struct in get_type_hints(Settings).items():
         parts.append(_section(section, struct))
+        if section == "kafka":
+            parts.append(f"Refused among `properties`: {', '.join(f'`{name}`' for name in FIXED)}.\n")
     return "\n".join(parts)
 
 
@@ -49,7 +53,7 @@ def _accepts(hint: Any) -> str:
         return _accepts(base) + "".join(_limits(meta) for meta in metas if isinstance(meta, Meta))
     if get_origin(hint) is dict:
         return "table of texts (in the environment: a JSON object)"
-    return {int: "whole number", float: "number", str: "text"}.get(hint, str(hint))
+    return {int: "whole number", float: "number", str: "text", Secret: "text, never shown"}.get(hint, str(hint))
 
 
 def _limits(meta: Meta) -> str:

@@ -18,12 +18,15 @@ bundle_app = typer.Typer(no_args_is_help=True, help="Model bundles.")
 index_app = typer.Typer(no_args_is_help=True, help="The matcher's state and index.")
 bench_app = typer.Typer(no_args_is_help=True, help="Benchmarks: ratios measured in one run.")
 app.add_typer(topics_app, name="topics")
+deadletters_app = typer.Typer(no_args_is_help=True, help="Dead letters: look at them, send them back.")
+app.add_typer(deadletters_app, name="deadletters")
 app.add_typer(bench_app, name="bench")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(index_app, name="index")
 
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file with settings; the environment wins over it.")]
 RATE = "Offers a second at most; 0: as fast as Kafka takes them."
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
@@ -143,14 +146,15 @@ def bundle_untrained(
     from consumers.encoding.process import encoder_spec
     from matcher.encoders import load_encoder
     from matcher.model import save_bundle
+    from matcher.model.bundle import described
     from matcher.model.untrained import untrained_bundle
     from matcher.settings import load_settings
 
-    described = load_encoder(encoder_spec(load_settings(config).encoder)).describe()
-    bundle = save_bundle(untrained_bundle(described, even_score=even_score, slope=slope), out)
-    print(f"{out}: bundle {bundle.fingerprint} for encoder {described.name} ({described.fingerprint})\n{bundle.note}")
+    encoder = load_encoder(encoder_spec(load_settings(config).encoder)).describe()
+    bundle = save_bundle(untrained_bundle(encoder, even_score=even_score, slope=slope), out)
+    print(f"{out}: bundle {bundle.fingerprint} for encoder {encoder.name} ({encoder.fingerprint})\n{bundle.note}")
     if json:
-        _print_json(bundle)
+        _print_json(described(bundle))
 
 
 @bundle_app.command("show")
@@ -159,8 +163,9 @@ def bundle_show(
 ) -> None:
     """Check a bundle and print it."""
     from matcher.model import load_bundle
+    from matcher.model.bundle import described
 
-    print(msgspec.json.format(msgspec.json.encode(load_bundle(name)), indent=2).decode())
+    print(msgspec.json.format(msgspec.json.encode(described(load_bundle(name))), indent=2).decode())
 
 
 @app.command()
@@ -312,6 +317,9 @@ def train(
     target: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Precision promised of automatic matches.")] = 0.99,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="How sure the promise is.")] = 0.95,
     reviews: Annotated[float, typer.Option(min=0, max=1000, help="Reviews per 1,000 offers that people can do.")] = 100,
+    text_weight: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Of text in what the projection reads, where photos have 1.")
+    ] = 1.0,
     verifier: Annotated[bool, typer.Option(help="Let a pair verifier judge the nearest offers.")] = True,
     own_seller: Annotated[bool, typer.Option(help="Let a seller's offers match each other.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -330,7 +338,7 @@ def train(
     from offermatch.learning import train_bundle, trained_view
 
     recipe = Recipe(
-        projection=ProjectionOptions(seeds=(seed,)),
+        projection=ProjectionOptions(seeds=(seed,), text_weight=text_weight),
         verifier=VerifierOptions() if verifier else None,
         aim=Aim(target=target, confidence=confidence, match_rate=match_rate),
         reviews=reviews,
@@ -383,6 +391,45 @@ def evaluate(
         print(f"report: {html}")
     if json:
         _print_json(found.evaluation)
+
+
+@app.command()
+def ablate(
+    folders: Annotated[list[Path], typer.Argument(help="Offer tables with product ids; each is learned by halves.")],
+    unseen: Annotated[
+        list[Path] | None,
+        typer.Option(help="A table that is asked with alone, after learning from all folders; repeatable."),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="Regular expression: rows whose section or name it is found in.")
+    ] = None,
+    modalities: Annotated[
+        str, typer.Option(help="What rows may use; `image` where titles give the answer away.")
+    ] = "image,text,numbers",
+    plain: Annotated[bool, typer.Option(help="Beside sibling groups, part the products too, which flatters.")] = True,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with other halves and other seeds.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute again what earlier runs kept.")] = False,
+    html: Annotated[Path | None, typer.Option(help="File for the tables as a page.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="File for the tables as Markdown.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Train variants of the model on one part of the products and ask the other: what every idea brings."""
+    from rich.console import Console
+
+    from matcher.ablation.report import ablation_markdown, ablation_page, ablation_view
+    from matcher.settings import load_settings
+    from offermatch.ablation import Asking, ablate_tables
+
+    asking = Asking(modalities=modalities, plain=plain, seeds=seeds, pattern=rows, fresh=fresh)
+    found = ablate_tables(folders, unseen or [], asking, load_settings(config), Console(stderr=True))
+    Console().print(ablation_view(found))
+    for file, document in ((html, ablation_page), (markdown, ablation_markdown)):
+        if file is not None:
+            file.write_text(document(found), encoding="utf-8")
+            print(f"report: {file}")
+    if json:
+        _print_json(found)
 
 
 @bench_app.command("encoder")
@@ -454,6 +501,98 @@ def bench_index(
     Console().print(table(benchmark))
     if json:
         _print_json(benchmark)
+
+
+Stage = Annotated[str | None, typer.Option(help="Only of this stage: encoder or matcher.")]
+Reason = Annotated[str | None, typer.Option(help="Only for this reason, as docs/events.md names them.")]
+Since = Annotated[str | None, typer.Option(help="Only from then on: 2026-01-31T12:00:00Z, or how long ago: 90m, 7d.")]
+Until = Annotated[str | None, typer.Option(help="Only those before then.")]
+
+
+@deadletters_app.command("list")
+def deadletters_list(
+    stage: Stage = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    latest: Annotated[int, typer.Option(min=0, help="How many to show; all are counted.")] = 20,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Count dead letters by reason and show the latest."""
+    from rich.console import Console
+
+    from consumers.deadletters.letters import read_filter
+    from consumers.deadletters.listing import list_letters, listing_view
+    from matcher.clock import SystemClock
+    from matcher.settings import load_settings
+
+    chosen = read_filter(stage, reason, since, until, now_ms=SystemClock().now_ms())
+    found = list_letters(load_settings(config), chosen, latest)
+    Console().print(listing_view(found))
+    if json:
+        _print_json(found)
+
+
+@deadletters_app.command("show")
+def deadletters_show(
+    name: Annotated[str, typer.Argument(help="As the list names it, like 0/17.")],
+    out: Annotated[Path | None, typer.Option(help="File for the original's bytes.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show one dead letter with everything."""
+    from rich.console import Console
+
+    from consumers.deadletters.letters import find_letter
+    from consumers.deadletters.listing import letter_view, shown
+    from matcher.settings import load_settings
+
+    letter = find_letter(load_settings(config), name)
+    Console().print(letter_view(letter))
+    if out is not None:
+        out.write_bytes(letter.record.value or b"")
+    if json:
+        _print_json(shown(letter))
+
+
+@deadletters_app.command("replay")
+def deadletters_replay(
+    stage: Stage = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
+    stop_on_failure: Annotated[
+        bool, typer.Option("--stop-on-failure", help="One at a time; stop at the first that fails again.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Send so many at most.")] = None,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for what becomes of one.")] = 60.0,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Send dead letters back where they came from. What was superseded or replayed before is left out."""
+    from rich.console import Console
+
+    from consumers.deadletters.letters import read_filter
+    from consumers.deadletters.listing import replayed_view
+    from consumers.deadletters.replay import Options, replay_letters
+    from matcher.clock import SystemClock
+    from matcher.settings import load_settings
+
+    chosen = read_filter(stage, reason, since, until, now_ms=SystemClock().now_ms())
+    options = Options(dry_run=dry_run, stop_on_failure=stop_on_failure, limit=limit, patience=patience)
+    with Console(stderr=True).status("reading") as status:
+
+        def show(done: int, of: int) -> None:
+            status.update(f"{done:,} of {of:,} dead letters")
+
+        found = replay_letters(load_settings(config), chosen, options, on_progress=show)
+    print(replayed_view(found))
+    if json:
+        _print_json(found)
+    if found.failed is not None or found.refused:
+        sys.exit(1)
 
 
 @index_app.command("verify")

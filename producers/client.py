@@ -20,8 +20,27 @@ def base_config(kafka: Kafka) -> dict[str, str | int | float | bool]:
         # Bootstrapping anew once all brokers are gone forgets the coordinators: sending offsets to a transaction then
         # waits for ever, whatever its timeout (librdkafka #5456, #5511).
         "metadata.recovery.strategy": "none",
+        **_security(kafka),
         **kafka.properties,
     }
+
+
+def _security(kafka: Kafka) -> dict[str, str]:
+    """How to prove who we are, and what the broker must prove: nothing where the settings say nothing."""
+    given = {
+        "security.protocol": "" if kafka.security == "PLAINTEXT" else kafka.security,
+        "ssl.ca.location": kafka.ca_file,
+        "ssl.certificate.location": kafka.certificate_file,
+        "ssl.key.location": kafka.key_file,
+        "ssl.key.password": kafka.key_password.reveal() if kafka.key_password else "",
+    }
+    if kafka.username and kafka.password:
+        given |= {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            "sasl.username": kafka.username,
+            "sasl.password": kafka.password.reveal(),
+        }
+    return {name: value for name, value in given.items() if value}
 
 
 def producer_config(kafka: Kafka, **more: str | int | bool) -> Mapping[str, str | int | float | bool]:

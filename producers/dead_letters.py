@@ -1,8 +1,8 @@
-"""Dead letters that always fit into their topic."""
+"""Dead letters on their way to their topic, where they always fit, and back from it."""
 
 import msgspec
 
-from matcher.events.dead_letter import PREFIX, Failure, dead_letter
+from matcher.events.dead_letter import PREFIX, DeadLetter, Failure, dead_letter, first_place, place_headers
 from matcher.events.envelope import Headers, Outgoing, Record
 
 #: What the topic takes (twice the 1 MiB of its inputs), less the frame around a record. A record can be larger all the
@@ -10,6 +10,7 @@ from matcher.events.envelope import Headers, Outgoing, Record
 MAX_BYTES = 2_000_000
 MAX_KEY_BYTES = 100_000
 MAX_HEADERS_BYTES = 400_000
+CUT = f"{PREFIX}cut"
 
 
 def dead_letter_record(record: Record, failure: Failure, *, topic: str, now_ms: int) -> Outgoing:
@@ -32,8 +33,33 @@ def dead_letter_record(record: Record, failure: Failure, *, topic: str, now_ms: 
         value = value[:room]
     if not cuts:
         return letter
-    headers += ((f"{PREFIX}cut", ",".join(cuts).encode()),)
+    headers += ((CUT, ",".join(cuts).encode()),)
     return msgspec.structs.replace(letter, key=key, value=value, headers=headers)
+
+
+def replayed_record(letter: Record, told: DeadLetter, original: Record | None = None) -> Outgoing:
+    """The original once more, where it came from: key, value, headers and partition as they were.
+
+    The letter's headers stay with it, so that it is no newer than it was and its attempts are counted. `original`: the
+    record itself, for a letter that was cut.
+    """
+    source = original or letter
+    own = tuple(pair for pair in letter.headers if pair[0].startswith(PREFIX) and pair[0] != CUT)
+    return _again(source, told.place.topic, told.place.partition, own)
+
+
+def put_back_record(record: Record) -> Outgoing:
+    """A record that stood in a topic and was overtaken by an older one, on top again, as old as it was."""
+    if first_place(record) != record.place:
+        own = tuple(pair for pair in record.headers if pair[0].startswith(PREFIX))
+    else:
+        own = place_headers(record.place)
+    return _again(record, record.topic, record.partition, own)
+
+
+def _again(source: Record, topic: str, partition: int, own: Headers) -> Outgoing:
+    original = tuple(pair for pair in source.headers if not pair[0].startswith(PREFIX))
+    return Outgoing(topic=topic, partition=partition, key=source.key, value=source.value, headers=original + own)
 
 
 def _bytes_of(headers: Headers) -> int:

@@ -4,10 +4,10 @@ import msgspec
 import numpy as np
 
 from matcher.encoding import RawFeatures
+from matcher.events.dead_letter import offer_version
 from matcher.events.envelope import ENCODED, MSGPACK, WITHDRAWN, Envelope, Outgoing, Record, read_envelope
 from matcher.events.features import OfferFeatures, PhotoFailure, encode_features
 from matcher.events.offer import Offer
-from matcher.events.place import Version
 from matcher.numbers import numeric_vector
 
 SOURCE = "/offermatch/encoder"
@@ -26,7 +26,7 @@ def features_record(
     """The features of the version that `record` of `offers` holds. Photos inside the event stay behind in `offers`."""
     features = OfferFeatures(
         offer=_without_data_urls(offer),
-        version=Version(record.partition, record.offset),
+        version=offer_version(record),
         cause=record.place,
         encoder=encoder,
         image=None if raw.image is None else np.asarray(raw.image, "<f2").tobytes(),
@@ -46,7 +46,7 @@ def withdrawn_record(record: Record, *, topic: str) -> Outgoing:
 
 def _outgoing(record: Record, offer_id: str, topic: str, kind: str, value: bytes | None) -> Outgoing:
     seen = read_envelope(record)
-    version = Version(record.partition, record.offset)
+    version = offer_version(record)
     envelope = Envelope(
         id=f"features-{version}",
         source=SOURCE,

@@ -210,8 +210,23 @@ class _Found:
 
 
 def _admin(client_config: ClientConfig) -> tuple[AdminClient, object]:
-    client = AdminClient({"log_level": 0, "error_cb": lambda _error: None, **client_config})
-    return client, client_config.get("bootstrap.servers", "(no bootstrap.servers given)")
+    complaints: list[str] = []
+    config = {"log_level": 0, "error_cb": lambda error: complaints.append(error.str()), **client_config}
+    return AdminClient(config), _Where(
+        client_config.get("bootstrap.servers", "(no bootstrap.servers given)"), complaints
+    )
+
+
+@dataclass(frozen=True)
+class _Where:
+    """An address, and what librdkafka complained about it: a password that is wrong looks like silence otherwise."""
+
+    bootstrap: object
+    complaints: list[str]
+
+    def __str__(self) -> str:
+        said = [text for text in self.complaints if "brokers are down" not in text]
+        return f"{self.bootstrap}" + (f" ({said[-1]})" if said else "")
 
 
 def _create(admin: AdminClient, spec: TopicSpec, timeout: float) -> bool:
@@ -236,6 +251,7 @@ def _described(admin: AdminClient, where: object, specs: Collection[TopicSpec], 
         answers = admin.describe_configs(resources, request_timeout=timeout) if resources else {}
         configs = {resource.name: future.result() for resource, future in answers.items()}
     except KafkaException as error:
+        admin.poll(0)  # lets it complain
         raise KafkaUnreachable(f"Kafka at {where} gives no answer: {error.args[0].str()}") from error
     return {
         name: _Found(

@@ -25,6 +25,7 @@ Partition = tuple[str, int]
 
 #: Seconds beyond its timeout after which a call of librdkafka counts as hanging.
 PATIENCE = 0.5
+NO_NOTES: Mapping[Partition, str] = {}
 
 
 class FencedError(RuntimeError):
@@ -95,9 +96,12 @@ class Transactions:
         offsets: Mapping[Partition, int],
         group: Any,
         *,
+        notes: Mapping[Partition, str] = NO_NOTES,
         until: float = math.inf,
     ) -> dict[Partition, int]:
         """Publishes `records` and commits `offsets` (partition → next offset to read) of the consumer group `group`.
+
+        `notes` are kept beside the offsets (Kafka's metadata, up to 4096 bytes), for whoever asks for those.
 
         Takes the transaction timeout at most, and not longer than `until` (the clock's monotonic time). Returns, for
         each partition written to, the offset after its last record.
@@ -110,7 +114,9 @@ class Transactions:
                 self._producer.begin_transaction()
                 for record in records:
                     self._produce(record, delivered, deadline)
-                positions = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+                positions = [
+                    TopicPartition(*place, offset, metadata=notes.get(place, "")) for place, offset in offsets.items()
+                ]
                 if positions:
                     self._retry(self._send_offsets, positions, group, deadline=deadline)
                 self._serve(self._producer.flush, max(0.0, deadline - self._clock.monotonic()))

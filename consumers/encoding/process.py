@@ -5,6 +5,7 @@ from pathlib import Path
 
 from consumers.encoding.pipeline import Pipeline
 from consumers.encoding.worker import EncodeWorker
+from consumers.limit import DeadLetterLimit, DeadLetterLimitError, stay_visible
 from consumers.loop import Loop
 from consumers.photos import PhotoLimits, PhotoLoader
 from consumers.status import Status, StatusServer
@@ -59,11 +60,17 @@ def run_encoder(settings: Settings, stopping: Stopping) -> None:
             loop,
             encoder=encoder.fingerprint,
             topics=settings.topics,
+            limit=DeadLetterLimit(settings.dead_letters, settings.topics.offers, loop, metrics),
             in_flight=own.in_flight,
             metrics=metrics,
             clock=clock,
         )
-        loop.run(worker, lambda: bool(stopping), settings.process.drain)
+        try:
+            loop.run(worker, lambda: bool(stopping), settings.process.drain)
+        except DeadLetterLimitError as error:
+            linger = settings.dead_letters.linger
+            stay_visible(error, linger, lambda: bool(stopping), status=status, metrics=metrics, clock=clock)
+            raise
         log.info("stopped")
 
 

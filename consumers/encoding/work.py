@@ -32,6 +32,11 @@ class Work:
         """Whether it can be published: encoded, failed, or a deletion, which needs neither."""
         return self.result is not None or self.record.value is None
 
+    @property
+    def failure(self) -> Failure | None:
+        """Why it becomes a dead letter, if it does."""
+        return self.result if isinstance(self.result, Failure) else None
+
     def pixels(self) -> tuple[Pixels, ...]:
         """The photos that could be had; all futures are done."""
         return tuple(p for p in (f.result() for f in self.photos) if not isinstance(p, PhotoFailure))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from consumers.encoding.work import Work
+from consumers.limit import DeadLetterLimit, DeadLetterLimitError, notes_of
 from matcher.clock import Clock
 from matcher.encoding import RawFeatures
 from matcher.events.dead_letter import Failure
@@ -54,6 +55,7 @@ class EncodeWorker:
         *,
         encoder: str,
         topics: Topics,
+        limit: DeadLetterLimit,
         in_flight: int,
         metrics: Metrics,
         clock: Clock,
@@ -64,6 +66,7 @@ class EncodeWorker:
         self._group = group
         self._encoder = encoder
         self._topics = topics
+        self._dead_letter_limit = limit
         self._limit = in_flight
         self._metrics = metrics
         self._clock = clock
@@ -77,7 +80,11 @@ class EncodeWorker:
 
     def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
         if not lost:
-            self._publish_finished()
+            try:
+                self._publish_finished()
+            except DeadLetterLimitError as error:  # the next owner will meet the same
+                log.error("%s", error)
+        self._dead_letter_limit.forget(partitions)
         for partition in partitions:
             if partition in self._lanes:  # not where taking it over failed
                 self._drop(partition)
@@ -162,17 +169,25 @@ class EncodeWorker:
         return finished
 
     def _publish_finished(self, until: float = math.inf) -> None:
+        """Raises `DeadLetterLimitError` instead of sending too many dead letters."""
         finished = self._finished()
         if not finished or self._broken:
+            return
+        try:
+            tallies = self._dead_letter_limit.judge((work.record, work.failure) for work in finished)
+        except TimeoutError as error:
+            log.warning("still not knowing how many dead letters there were: %s", error)
             return
         records = [self._outgoing(work) for work in finished]
         offsets = {(self._topics.offers, work.record.partition): work.record.offset + 1 for work in finished}
         try:
-            self._transactions.publish(records, offsets, self._group.group_metadata(), until=until)
+            notes = notes_of(self._topics.offers, tallies)
+            self._transactions.publish(records, offsets, self._group.group_metadata(), notes=notes, until=until)
         except (AbortedError, OutcomeUnknownError) as error:
             log.warning("what is in flight has to be read again: %s", error)
             self._broken = True
         else:
+            self._dead_letter_limit.keep(tallies)
             self._advance(finished)
 
     def _outgoing(self, work: Work) -> Outgoing:
@@ -218,6 +233,7 @@ class EncodeWorker:
             return {}
         for partition in rewinds:
             self._drop(partition)
+        self._dead_letter_limit.forget(rewinds)
         self._broken = False
         log.info("starting again from the committed offsets: %s", rewinds)
         return rewinds

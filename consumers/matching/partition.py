@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from consumers.limit import DeadLetterLimit, notes_of
 from consumers.matching.follower import Follower
 from matcher.clock import Clock
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
@@ -26,6 +27,8 @@ class Group(Protocol):
     def group_metadata(self) -> Any: ...
 
     def committed(self, partition: int) -> int | None: ...
+
+    def note(self, partition: int) -> str: ...
 
 
 class OwnedPartition:
@@ -57,6 +60,7 @@ class OwnedPartition:
             settings.kafka, f"{settings.matcher.group}-{settings.topics.features}-{number}", metrics, clock
         )
         self._conditions = Conditions(bundle, metrics)
+        self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
         self._follower: Follower | None = None
 
     def take_over(self) -> int:
@@ -80,6 +84,7 @@ class OwnedPartition:
 
     def _begin_following(self) -> int:
         start = self._group.committed(self.number)
+        self._limit.forget([self.number])
         if start is None:
             # No offset yet, or Kafka forgot it. Whatever was decided is on `matches`, which is followed to its end, and
             # is recognised by its version: reading it again publishes nothing.
@@ -111,13 +116,18 @@ class OwnedPartition:
     def decide(self, records: Sequence[Record], until: float = math.inf) -> None:
         """Decides a batch, publishes it (see `Transactions.publish`), and applies it when it is committed.
 
-        Raises what `Transactions.publish` raises; nothing has been applied then.
+        Raises what `Transactions.publish` raises, and `DeadLetterLimitError`; nothing has been applied then.
         """
         steps = decide_batch(records, self._memory, self._bundle, self._metrics)
+        failures = {step.record.offset: step.failure for step in steps if isinstance(step, Refused)}
+        tallies = self._limit.judge((record, failures.get(record.offset)) for record in records)
         outgoing = list(decision_records(steps, partition=self.number, topics=self._topics, clock=self._clock))
         place = (self._topics.features, self.number)
         end = records[-1].offset + 1
-        ends = self._transactions.publish(outgoing, {place: end}, self._group.group_metadata(), until=until)
+        notes = notes_of(self._topics.features, tallies)
+        metadata = self._group.group_metadata()
+        ends = self._transactions.publish(outgoing, {place: end}, metadata, notes=notes, until=until)
+        self._limit.keep(tallies)
         with self._metrics.stage("apply").time():
             positions = {place: end}
             written = ends.get((self._topics.matches, self.number))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from consumers.limit import DeadLetterLimitError, stay_visible
 from consumers.loop import Loop
 from consumers.matching.partition import OwnedPartition
 from consumers.matching.worker import MatchWorker
@@ -62,5 +63,10 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
             status=status,
             clock=clock,
         )
-        loop.run(worker, lambda: bool(stopping), settings.process.drain)
+        try:
+            loop.run(worker, lambda: bool(stopping), settings.process.drain)
+        except DeadLetterLimitError as error:
+            linger = settings.dead_letters.linger
+            stay_visible(error, linger, lambda: bool(stopping), status=status, metrics=metrics, clock=clock)
+            raise
         log.info("stopped")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from matcher.deciding.comparison import Ranked
 from matcher.deciding.content import Content
@@ -17,6 +18,8 @@ from matcher.model.calibration import probability
 
 #: Candidates that a reviewer is shown.
 SHOWN = 3
+#: Of scores and probabilities in events.
+DIGITS = 6
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -90,7 +93,7 @@ class Naming:
             model=self._bundle.fingerprint,
             matched_offer_id=best.offer_id if best else None,
             score=best.score if best else None,
-            probability=best.probability if best else None,
+            probability=round(best.probability, DIGITS) if best else None,
             evidence=evidence,
             review_id=review_id(arrival.offer_id, arrival.version) if asked else None,
             review_reason=settled.choice.reason,
@@ -103,7 +106,7 @@ class Naming:
         parts = zip(settled.candidates, settled.ranked, settled.conflicts, told, strict=False)
         return tuple(
             ReviewCandidate(
-                candidate=candidate,
+                candidate=replace(candidate, probability=round(candidate.probability, DIGITS)),
                 offer=self._contents[one.place].offer,
                 evidence=explain(seen, conflict=conflict, runner_up=None),
             )
@@ -116,8 +119,9 @@ class Naming:
             offer_id=offer_id,
             product_id=product,
             version=version,
-            score=round(ranked.score, 6),
-            probability=round(probability(ranked.score, self._bundle.calibration), 6),
+            score=round(ranked.score, DIGITS),
+            # In full: a threshold may be a probability that many scores share, and rounding would fall below it.
+            probability=probability(ranked.score, self._bundle.calibration),
         )
 
     def _named(self, place: int) -> tuple[str, Version, str]:

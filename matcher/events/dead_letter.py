@@ -1,9 +1,14 @@
-"""Dead letters: the original record, byte for byte, plus headers that say where, why and how often it failed."""
+"""Dead letters: the original record, byte for byte, plus headers that say where, why and how often it failed.
+
+A dead letter that is replayed keeps those headers, and with them its first place: it is no newer than it was.
+"""
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from matcher.events.envelope import Headers, Outgoing, Record, format_time
-from matcher.events.place import Place
+from matcher.events.place import Place, Version
 
 PREFIX = "dl_"
 MAX_EXCEPTION = 1_000
@@ -52,15 +57,13 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
 def dead_letter(record: Record, failure: Failure, *, topic: str, now_ms: int) -> Outgoing:
     """The dead letter for `record`. A record that was replayed keeps its first place and counts the attempt."""
-    earlier = read_dead_letter(record.headers)
-    place = earlier.place if earlier else record.place
+    place = first_place(record)
+    earlier = read_dead_letter(record.headers) if place != record.place else None
     own: Headers = (
         (f"{PREFIX}stage", failure.stage.encode()),
         (f"{PREFIX}reason", failure.reason.encode()),
         (f"{PREFIX}exception", failure.message[:MAX_EXCEPTION].encode("utf-8", "replace")),
-        (f"{PREFIX}topic", place.topic.encode()),
-        (f"{PREFIX}partition", str(place.partition).encode()),
-        (f"{PREFIX}offset", str(place.offset).encode()),
+        *place_headers(place),
         (f"{PREFIX}attempt", str(min(earlier.attempt + 1, MAX_ATTEMPT) if earlier else 1).encode()),
         (f"{PREFIX}time", format_time(now_ms).encode()),
     )
@@ -70,17 +73,53 @@ def dead_letter(record: Record, failure: Failure, *, topic: str, now_ms: int) ->
 
 def read_dead_letter(headers: Headers) -> DeadLetter | None:
     """What a dead letter's headers say; None for a record that is none, or whose headers somebody made up badly."""
-    found = {name: value for name, value in headers if name.startswith(PREFIX) and isinstance(value, bytes)}
+    found = _ours(headers)
     try:
         return DeadLetter(
             stage=found["dl_stage"].decode(),
             reason=found["dl_reason"].decode(),
             exception=found.get("dl_exception", b"").decode("utf-8", "replace"),
-            place=Place.parse("/".join(found[f"{PREFIX}{name}"].decode() for name in ("topic", "partition", "offset"))),
+            place=_place(found),
             attempt=_attempt(found["dl_attempt"].decode()),
         )
     except (KeyError, ValueError):
         return None
+
+
+def first_place(record: Record) -> Place:
+    """Where `record` stood first: what its headers say, if it was replayed, else where it stands.
+
+    Senders can forge headers. So they count only where they claim an earlier place in the same partition: whoever makes
+    them up makes the own record older, and it gives way to what came since.
+    """
+    try:
+        place = _place(_ours(record.headers))
+    except (KeyError, ValueError):
+        return record.place
+    earlier = (place.topic, place.partition) == (record.topic, record.partition) and place.offset < record.offset
+    return place if earlier else record.place
+
+
+def offer_version(record: Record) -> Version:
+    """The version that a record of `offers` is: its place there, or the first one of what was replayed."""
+    return Version(record.partition, first_place(record).offset)
+
+
+def place_headers(place: Place) -> Headers:
+    """The headers that tell a replayed record's first place."""
+    return (
+        (f"{PREFIX}topic", place.topic.encode()),
+        (f"{PREFIX}partition", str(place.partition).encode()),
+        (f"{PREFIX}offset", str(place.offset).encode()),
+    )
+
+
+def _ours(headers: Headers) -> Mapping[str, bytes]:
+    return {name: value for name, value in headers if name.startswith(PREFIX) and isinstance(value, bytes)}
+
+
+def _place(found: Mapping[str, bytes]) -> Place:
+    return Place.parse("/".join(found[f"{PREFIX}{name}"].decode() for name in ("topic", "partition", "offset")))
 
 
 def _attempt(text: str) -> int:

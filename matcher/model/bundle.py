@@ -4,6 +4,7 @@ A learned projection has its weights beside it in `projection.safetensors`; `bun
 """
 
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -21,8 +22,8 @@ from matcher.verifier.model import VERIFIER_FILE, Verifier, read_verifier, write
 
 __all__ = [
     "SCHEMA", "Bundle", "BundleUnusable", "Concatenation", "EncoderFacts", "Inputs", "Linear", "Logistic",
-    "NumberScaling", "Perceptron", "Piecewise", "Projection", "Search", "Share", "Thresholds", "find_bundle",
-    "fingerprint_of", "load_bundle", "save_bundle",
+    "NumberScaling", "Perceptron", "Piecewise", "Projection", "Search", "Share", "Thresholds", "described",
+    "find_bundle", "fingerprint_of", "load_bundle", "save_bundle",
 ]  # fmt: skip
 
 SCHEMA = 2
@@ -133,11 +134,16 @@ def save_bundle(bundle: Bundle, folder: Path) -> Bundle:
     facts = bundle.pair_verifier.facts if bundle.pair_verifier else None
     bundle = msgspec.structs.replace(bundle, verifier=facts)
     signed = msgspec.structs.replace(bundle, fingerprint=fingerprint_of(bundle))
-    content = msgspec.to_builtins(msgspec.structs.replace(signed, network=None, pair_verifier=None))
-    del content["network"], content["pair_verifier"]
-    text = msgspec.json.format(msgspec.json.encode(content), indent=2)
+    text = msgspec.json.format(msgspec.json.encode(described(signed)), indent=2)
     (folder / FILE).write_bytes(text + b"\n")
     return signed
+
+
+def described(bundle: Bundle) -> Mapping[str, object]:
+    """What stands in `bundle.json`: everything but the contents of the other files."""
+    content: dict[str, object] = msgspec.to_builtins(msgspec.structs.replace(bundle, network=None, pair_verifier=None))
+    del content["network"], content["pair_verifier"]
+    return content
 
 
 def load_bundle(name: str) -> Bundle:

@@ -6,6 +6,7 @@ import numpy as np
 from msgspec import Struct
 
 from matcher.arrays import I64Array
+from matcher.brands import BrandTable
 from matcher.training.dataset import Dataset, Features
 from matcher.training.splits import numbered, product_labels
 
@@ -15,18 +16,25 @@ class Unlearnable(ValueError):
 
 
 class Labelled(Struct, frozen=True, kw_only=True):
-    """What the loss needs: raw features of n offers, `products` i64[n], `sellers` i64[n] (-1 where unknown)."""
+    """What the loss and the batches need: raw features of n offers, `products` i64[n], `sellers` and `brands` i64[n]
+    (-1 where unknown)."""
 
     features: Features
     products: I64Array
     sellers: I64Array
+    brands: I64Array
 
     def __len__(self) -> int:
         return len(self.products)
 
     def take(self, rows: I64Array) -> "Labelled":
         """Some of the offers, in their order."""
-        return Labelled(features=self.features.take(rows), products=self.products[rows], sellers=self.sellers[rows])
+        return Labelled(
+            features=self.features.take(rows),
+            products=self.products[rows],
+            sellers=self.sellers[rows],
+            brands=self.brands[rows],
+        )
 
 
 def labelled(datasets: Sequence[Dataset]) -> Labelled:
@@ -48,6 +56,8 @@ def labelled(datasets: Sequence[Dataset]) -> Labelled:
         known = np.array([seller is not None for seller in dataset.sellers], np.bool_)
         sellers.append(np.where(known, numbered(dataset.sellers) + first_seller, -1))
         first_seller += len(dataset)
+    table = BrandTable()
+    brands = [table.block(offer.brand) for dataset in datasets for offer in dataset.offers]
     parts = [dataset.features for dataset in datasets]
     return Labelled(
         features=Features(
@@ -59,4 +69,5 @@ def labelled(datasets: Sequence[Dataset]) -> Labelled:
         ),
         products=np.concatenate(products),
         sellers=np.concatenate(sellers),
+        brands=np.array(brands, np.int64),
     )

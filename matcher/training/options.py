@@ -6,6 +6,8 @@ from msgspec import Meta, Struct
 
 from matcher.training.loss import SameSeller
 
+#: What is drawn into one batch together: see `ProjectionOptions`.
+DrawnBy = Literal["products", "siblings", "brand_price"]
 Modality = Literal["image", "text", "numbers"]
 Above0 = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
@@ -20,10 +22,11 @@ class ProjectionOptions(Struct, frozen=True, kw_only=True):
     offers from which image, text (never both) and the numbers are taken away at random in each step, as happens in
     life. Single photos cannot be dropped: raw features are means over an offer's photos.
 
-    `batch`: offers; None stands for an eighth of them, but 256 to 16,384. `sibling_batches`: products that stand close
-    together in raw features are drawn together, so that small batches hold hard negatives (takes products² · dim
-    operations once: leave it out, with large batches, from some 100,000 products on). The steps are `epochs` over the
-    data, but `least_steps` at least.
+    `batch`: offers; None stands for an eighth of them, but 256 to 16,384. `drawn_by`: what comes into a batch together,
+    so that small batches hold hard negatives: `products` one by one, `siblings` that stand close together in raw
+    features (takes products² · dim operations once: leave it out, with large batches, from some 100,000 products on),
+    or products of one brand and about one price (`brand_price`). `memory`: so many embeddings of earlier batches are
+    compared with too, from when there are so many. The steps are `epochs` over the data, but `least_steps` at least.
 
     `start`: random, or the `whitened` principal components of the inputs, with `shrinkage` of their variances towards
     the mean. `pull`: towards the starting weights, instead of towards zero as `weight_decay` does.
@@ -47,7 +50,8 @@ class ProjectionOptions(Struct, frozen=True, kw_only=True):
     learn_temperature: bool = False
     batch: Annotated[int, Meta(ge=2)] | None = None
     lone_negatives: bool = False
-    sibling_batches: bool = True
+    drawn_by: DrawnBy = "siblings"
+    memory: Annotated[int, Meta(ge=0)] = 0
     same_seller: SameSeller = "keep"
     epochs: Count = 40
     least_steps: Count = 300

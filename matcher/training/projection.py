@@ -13,10 +13,10 @@ from matcher.model.network import Network
 from matcher.training.blocks import Columns, scaling, training_rows
 from matcher.training.dataset import Dataset
 from matcher.training.labelled import Labelled, Unlearnable, labelled
+from matcher.training.neighbourhoods import drawn_together
 from matcher.training.options import ProjectionOptions
 from matcher.training.run import Reached, Table, run
 from matcher.training.sampler import has_partner
-from matcher.training.splits import sibling_groups
 from matcher.training.start import averaged
 
 __all__ = ["Fitted", "Reached", "Unlearnable", "fit_labelled", "fit_projection"]
@@ -54,7 +54,7 @@ def fit_labelled(
         raise Unlearnable(f"expected offers with one of {list(options.modalities)}, got none")
     rows = training_rows(data.features, inputs, learn_missing=options.missing == "learned")
     columns = Columns(inputs, data.features.image.shape[1], data.features.text.shape[1])
-    groups = sibling_groups(data.features, data.products) if options.sibling_batches else None
+    groups = drawn_together(data, options.drawn_by)
     table = Table(rows, data, columns, groups, options)
     runs = [run(table, options, seed, on_progress) for seed in options.seeds]
     layers = runs[0].layers if len(runs) == 1 else (averaged([one.layers[0] for one in runs], options.dim),)

@@ -159,6 +159,6 @@ def _note(promise: Promise) -> str:
     if promise.accept is None:
         return f"accepts nothing automatically: {promise.why}"
     return (
-        f"of its automatic matches a share {promise.target} is right, at {promise.confidence:.0%} confidence, where a "
-        f"share {promise.match_rate} of the offers has a match among some {promise.index_size:,} known ones"
+        f"of its automatic matches at least a share {promise.target} is right, at {promise.confidence:.0%} confidence, "
+        f"where a share {promise.match_rate} of the offers has a match among some {promise.index_size:,} known ones"
     )

@@ -12,7 +12,7 @@ from matcher.arrays import BoolArray, F32Array, I64Array
 from matcher.model.network import Layer
 from matcher.training.blocks import Columns
 from matcher.training.labelled import Labelled, Unlearnable
-from matcher.training.loss import supervised_contrastive
+from matcher.training.loss import Earlier, supervised_contrastive
 from matcher.training.options import ProjectionOptions
 from matcher.training.sampler import ProductBatches
 from matcher.training.splits import folds_of
@@ -114,6 +114,7 @@ class _Student:
         arrays = [array for layer in layers for array in (layer.matrix, layer.bias)]
         self._weights = [torch.from_numpy(array).to(options.device).requires_grad_() for array in arrays]
         self._first = [weight.detach().clone() for weight in self._weights]
+        self._kept = self._weights[0].new_empty((0, options.dim)), torch.empty(0, dtype=torch.long).to(options.device)
         self.average = [weight.detach().clone() for weight in self._weights]
         self._log_temperature = torch.tensor(float(np.log(options.temperature)), device=options.device)
         groups = [{"params": self._weights, "weight_decay": options.weight_decay}]
@@ -127,7 +128,9 @@ class _Student:
         if self._options.drop:
             flagged = self._options.missing == "learned"
             self._table.columns.drop(rows, self._options.drop, self._random, flagged=flagged)
-        loss = self._loss(self._weights, rows, chosen, self._log_temperature.exp())
+        embedded = _embed(self._weights, rows)
+        loss = self._loss(embedded, chosen, self._log_temperature.exp(), self._earlier(chosen))
+        self._remember(embedded.detach(), chosen)
         total = loss
         if self._options.pull:
             moved = [(now - then).square().sum() for now, then in zip(self._weights, self._first, strict=True)]
@@ -151,19 +154,39 @@ class _Student:
         The loss, since the AUCPR of a few hundred queries would jump.
         """
         # The averages carry no graph, so nothing is kept for a backward pass.
-        return float(self._loss(self.average, self._table.rows[chosen], chosen, self._options.temperature))
+        embedded = _embed(self.average, self._table.rows[chosen])
+        return float(self._loss(embedded, chosen, self._options.temperature, None))
 
     def temperature(self) -> float:
         return float(self._log_temperature.detach().exp())
 
-    def _loss(self, weights: Sequence[Tensor], rows: Tensor, chosen: Tensor, temperature: Tensor | float) -> Tensor:
+    def _loss(self, embedded: Tensor, chosen: Tensor, temperature: Tensor | float, earlier: Earlier | None) -> Tensor:
         return supervised_contrastive(
-            _embed(weights, rows),
+            embedded,
             self._table.products[chosen],
             temperature,
             sellers=self._table.sellers[chosen],
             same_seller=self._options.same_seller,
+            earlier=earlier,
         )
+
+    def _earlier(self, chosen: Tensor) -> Earlier | None:
+        """The memory, once it is full: the first embeddings change too fast to be compared with."""
+        embeddings, offers = self._kept
+        if not self._options.memory or len(offers) < self._options.memory:
+            return None
+        return Earlier(
+            embeddings=embeddings,
+            products=self._table.products[offers],
+            sellers=self._table.sellers[offers],
+            offers=offers,
+            batch=chosen,
+        )
+
+    def _remember(self, embedded: Tensor, chosen: Tensor) -> None:
+        if self._options.memory:
+            embeddings, offers = (torch.cat(pair) for pair in zip(self._kept, (embedded, chosen), strict=True))
+            self._kept = embeddings[-self._options.memory :], offers[-self._options.memory :]
 
 
 class _Stopping:

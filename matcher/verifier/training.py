@@ -33,14 +33,13 @@ Progress = Callable[[int, int], None]
 class VerifierOptions(Struct, frozen=True, kw_only=True):
     """How a verifier is trained.
 
-    `candidates` of each offer become pairs. `cosines`: which of `COSINES` it may read; a matcher that keeps embeddings
-    alone has `embedding_cosine`. `groups`: the groups of evidence that it may read, None: all. `labelled`: labelled
-    pairs of the datasets are learned from too.
+    `candidates` of each offer become pairs. `cosines`: which of `COSINES` it may read. `groups`: the groups of evidence
+    that it may read, None: all. `labelled`: labelled pairs of the datasets are learned from too.
     """
 
     candidates: Annotated[int, Meta(ge=1, le=1_000)] = 15
     folds: Annotated[int, Meta(ge=2, le=50)] = 3
-    cosines: tuple[str, ...] = ("embedding_cosine",)
+    cosines: tuple[str, ...] = ("embedding_cosine", "image_cosine", "text_cosine")
     groups: tuple[str, ...] | None = None
     labelled: bool = True
     exclude_own_seller: bool = True

@@ -17,6 +17,7 @@ from producers.marketplace.sellers import Seller, seller_of
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8765"
 MOST_PHOTOS = 5
+MOST_OFFERS = 10**12
 _PHOTO_PATH = re.compile(r"/photos/(0|[1-9][0-9]{0,11})/([1-9])\.jpg")
 
 
@@ -44,8 +45,8 @@ class Marketplace:
     """
 
     def __init__(self, seed: int, offers: int, sellers: int, base_url: str = DEFAULT_BASE_URL) -> None:
-        if offers < 0 or offers > 10**12:
-            raise ValueError(f"offers must be from 0 to 10**12, not {offers}")
+        if offers < 0 or offers > MOST_OFFERS:
+            raise ValueError(f"offers must be from 0 to {MOST_OFFERS}, not {offers}")
         if sellers < 1:
             raise ValueError(f"sellers must be at least 1, not {sellers}")
         self.seed = seed

@@ -30,6 +30,7 @@ class FakeBroker:
     def __init__(self) -> None:
         self.published: list[Outgoing] = []
         self.offsets: dict[Partition, int] = {}
+        self.notes: dict[Partition, str] = {}
         self.transactions: list[tuple[int, Mapping[Partition, int]]] = []
         self.fail_next: Exception | None = None
         self.unanswered = 0
@@ -39,7 +40,13 @@ class FakeBroker:
         self.untils: list[float] = []
 
     def publish(
-        self, records: Sequence[Outgoing], offsets: Mapping[Partition, int], group: Any, *, until: float
+        self,
+        records: Sequence[Outgoing],
+        offsets: Mapping[Partition, int],
+        group: Any,
+        *,
+        notes: Mapping[Partition, str],
+        until: float,
     ) -> dict[Partition, int]:
         assert group == "metadata"
         assert self.renewed >= 0, "published before the failed transaction was settled"
@@ -48,6 +55,7 @@ class FakeBroker:
         if failure is None or isinstance(failure, CommittedElsewhereError):
             self.published += records
             self.offsets |= offsets
+            self.notes |= notes
             self.transactions.append((len(records), dict(offsets)))
         if failure is not None:
             self.renewed = -1
@@ -74,6 +82,11 @@ class FakeBroker:
         if self.silent:
             raise TimeoutError("nobody answers")
         return next((offset for (_, number), offset in self.offsets.items() if number == partition), None)
+
+    def note(self, partition: int) -> str:
+        if self.silent:
+            raise TimeoutError("nobody answers")
+        return next((note for (_, number), note in self.notes.items() if number == partition), "")
 
 
 FAILURES = (AbortedError("rolled back"), OutcomeUnknownError("no answer"), CommittedElsewhereError("answer lost"))

@@ -8,16 +8,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from consumers.encoding.work import Work
 from consumers.encoding.worker import MAX_PUBLISHED, EncodeWorker
+from consumers.limit import DeadLetterLimit, DeadLetterLimitError
 from matcher.encoding import RawFeatures
 from matcher.events.dead_letter import Failure, read_dead_letter
 from matcher.events.envelope import Record, Seen
 from matcher.metrics import Metrics
-from matcher.settings import Topics
+from matcher.settings import DeadLetters, Topics
 from producers.transaction import AbortedError, FencedError
 from tests.consumers.fakes import FAILURES, FakeBroker, HandClock, record
 
 ENCODED = RawFeatures(image=None, text=np.ones(4, np.float16), image_count=0)
 LIMIT = 12
+NO_LIMIT = DeadLetters(run=0, share=1)
 
 
 class FakeStage:
@@ -47,7 +49,7 @@ class FakeStage:
 class Bench:
     """A worker with everything around it."""
 
-    def __init__(self, limit: int = LIMIT, partitions: int = 1) -> None:
+    def __init__(self, limit: int = LIMIT, partitions: int = 1, limits: DeadLetters = NO_LIMIT) -> None:
         self.broker, self.stage, self.clock, self.metrics = FakeBroker(), FakeStage(), HandClock(), Metrics()
         self.worker = EncodeWorker(
             self.stage,
@@ -55,6 +57,7 @@ class Bench:
             self.broker,
             encoder="fingerprint",
             topics=Topics(),
+            limit=DeadLetterLimit(limits, Topics().offers, self.broker, self.metrics),
             in_flight=limit,
             metrics=self.metrics,
             clock=self.clock,
@@ -374,3 +377,55 @@ class EncoderUnderFire(RuleBasedStateMachine):
 
 TestEncoderUnderFire = EncoderUnderFire.TestCase
 TestEncoderUnderFire.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+
+
+def garbage(*offsets: int):
+    return [record(offset, b"garbage") for offset in offsets]
+
+
+def test_too_many_dead_letters_in_a_row_end_the_process_before_they_are_published():
+    bench = Bench(limits=DeadLetters(run=2))
+    bench.worker.submit(garbage(0, 1))
+    bench.worker.poll()
+    bench.worker.submit(garbage(2, 3))
+    with pytest.raises(DeadLetterLimitError, match="offers/0, the last at offset 2"):
+        bench.worker.poll()
+    assert bench.broker.transactions == [(2, {("offers", 0): 2})]
+    bench.worker.close()
+    bench.worker.revoked([0], lost=False)
+    assert len(bench.broker.transactions) == 1, "nothing goes out on the way out"
+
+
+def test_who_gives_a_partition_up_leaves_its_dead_letters_to_the_next_when_they_are_too_many():
+    bench = Bench(limits=DeadLetters(run=2))
+    bench.worker.submit(garbage(0, 1, 2))
+    bench.worker.revoked([0], lost=False)
+    assert bench.broker.transactions == []
+    assert bench.worker.assigned(0) is None
+
+
+def test_nothing_is_published_while_it_is_not_known_how_many_dead_letters_there_were():
+    bench = Bench(limits=DeadLetters(run=2))
+    bench.broker.notes["offers", 0] = '{"run":2,"share":0.1}'
+    bench.broker.silent = True
+    bench.worker.submit(garbage(5))
+    bench.worker.poll()
+    assert (bench.broker.transactions, bench.worker.busy()) == ([], True)
+    bench.broker.silent = False
+    with pytest.raises(DeadLetterLimitError):
+        bench.worker.poll()
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failed_transaction_does_not_disturb_the_count(failure: Exception):
+    bench = Bench(limits=DeadLetters(run=3))
+    bench.worker.submit(garbage(0, 1))
+    bench.broker.fail_next = failure
+    bench.worker.poll()
+    (start,) = bench.worker.poll().values()
+    bench.worker.submit(garbage(*range(start, 3)))
+    bench.worker.poll()
+    assert bench.broker.offsets == {("offers", 0): 3}
+    bench.worker.submit(garbage(3))
+    with pytest.raises(DeadLetterLimitError):
+        bench.worker.poll()

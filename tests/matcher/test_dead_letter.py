@@ -3,13 +3,23 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matcher.events.dead_letter import MAX_ATTEMPT, REASONS, DeadLetter, Failure, dead_letter, read_dead_letter
+from matcher.events.dead_letter import (
+    MAX_ATTEMPT,
+    REASONS,
+    DeadLetter,
+    Failure,
+    dead_letter,
+    first_place,
+    offer_version,
+    read_dead_letter,
+)
 from matcher.events.envelope import Headers, Outgoing, Record
-from matcher.events.place import Place
+from matcher.events.place import Place, Version
 
 FAILURE = Failure(stage="encoder", reason="not_json", message="expected a JSON object in UTF-8")
 NOW = 1_700_000_000_123
@@ -29,7 +39,7 @@ def letter_of(record: Record, failure: Failure = FAILURE) -> Outgoing:
 def read_again(letter: Outgoing, *, topic: str = "offers", offset: int = 99) -> Record:
     """The letter as an operator's replay brings it back: same key, value and headers at a new place."""
     return Record(
-        topic=topic, partition=5, offset=offset, key=letter.key, value=letter.value, headers=letter.headers,
+        topic=topic, partition=3, offset=offset, key=letter.key, value=letter.value, headers=letter.headers,
         timestamp_ms=NOW,
     )  # fmt: skip
 
@@ -78,7 +88,8 @@ def test_a_replay_that_fails_again_keeps_its_first_place_and_counts_the_attempt(
 
 def test_the_attempt_is_counted_up_to_a_limit() -> None:
     many = tuple((n, str(MAX_ATTEMPT).encode() if n == "dl_attempt" else v) for n, v in letter_of(a_record()).headers)
-    told = read_dead_letter(letter_of(a_record(many)).headers)
+    again = msgspec.structs.replace(a_record(many), offset=99)
+    told = read_dead_letter(letter_of(again).headers)
     assert told is not None
     assert told.attempt == MAX_ATTEMPT
 
@@ -137,6 +148,21 @@ def test_no_headers_whatsoever_stop_a_dead_letter(headers: list[tuple[str, bytes
     letter = letter_of(a_record(tuple(headers)))
     assert read_dead_letter(letter.headers) is not None
     assert [header for header in letter.headers if header[0] == "x"] == [h for h in headers if h[0] == "x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [("dl_topic", b"matches"), ("dl_partition", b"4"), ("dl_offset", b"7"), ("dl_offset", b"8"), ("dl_offset", b"x")],
+)
+def test_a_sender_can_make_a_record_older_but_not_newer_and_not_somebody_elses(name: str, raw: bytes) -> None:
+    honest = COMPLETE | {"dl_topic": b"offers", "dl_partition": b"3", "dl_offset": b"6", "dl_attempt": b"5"}
+    older = a_record(tuple(honest.items()))
+    assert (first_place(older), offer_version(older)) == (Place("offers", 3, 6), Version(3, 6))
+    forged = a_record(tuple((honest | {name: raw}).items()))
+    assert (first_place(forged), offer_version(forged)) == (forged.place, Version(3, 7))
+    told = read_dead_letter(letter_of(forged).headers)
+    assert told is not None
+    assert (told.place, told.attempt) == (forged.place, 1)
 
 
 def test_a_record_without_such_headers_is_no_dead_letter() -> None:

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from matcher.clock import SystemClock
 from matcher.deciding.batch import Decided, decide_batch
 from matcher.encoding import RawFeatures
+from matcher.events.dead_letter import Failure, dead_letter
 from matcher.events.envelope import Envelope, Headers, Outgoing, Record, format_time, parse_time, read_envelope
+from matcher.events.features import read_features
 from matcher.events.offer import Offer
 from matcher.events.place import Place, Version
 from matcher.metrics import Metrics
@@ -144,7 +147,7 @@ def published(records: list[Record]) -> list[Outgoing]:
 
 
 def encoded(offset: int, headers: Headers = ()) -> Outgoing:
-    raw = RawFeatures(image=None, text=None, image_count=0)
+    raw = RawFeatures(image=None, text=np.ones(4, np.float16), image_count=0)
     return features_record(
         a_record(headers, offset=offset), Offer(offer_id="a"), raw,
         encoder="e", topic="offer-features", repairs=(), photo_failures=(),
@@ -161,6 +164,19 @@ def test_an_id_follows_from_the_version_alone() -> None:
     assert header(encoded(5), "ce_id") == b"features-3-5"
     assert header(encoded(6), "ce_id") == b"features-3-6"
     assert header(withdrawn_record(a_record(offset=7, value=None), topic="f"), "ce_id") == b"features-3-7"
+
+
+def test_what_was_replayed_is_encoded_as_the_version_that_it_was() -> None:
+    letter = dead_letter(
+        a_record(offset=5), Failure(stage="encoder", reason="no_content", message=""), topic="d", now_ms=0
+    )
+    again = encoded(9, letter.headers)
+    assert (header(again, "ce_id"), header(again, "ce_offerversion")) == (b"features-3-5", b"3-5")
+    assert read_features(again.key, again.value or b"").version == Version(3, 5)
+    assert header(again, "ce_cause") == b"offers/3/9", "the record that led to it is the copy"
+    assert not any(name.startswith("dl_") for name, _ in again.headers), "and what it becomes is no dead letter"
+    gone = withdrawn_record(a_record(letter.headers, offset=9, value=None), topic="f")
+    assert header(gone, "ce_offerversion") == b"3-5"
 
 
 def test_no_two_events_of_a_batch_share_an_id() -> None:

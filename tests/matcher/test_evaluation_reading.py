@@ -259,6 +259,23 @@ def test_dead_letters_are_counted_once_for_each_version_and_not_when_it_was_deci
     assert (history.undecided, history.superseded) == (0, 0)
 
 
+def test_what_was_replayed_is_no_version_of_its_own_and_never_the_newest() -> None:
+    log = Log()
+    old, newer, other = log.offer("a"), log.offer("a"), log.offer("b")
+    for record in (log.offers[0], log.offers[2]):
+        log.refuse(record, "encoder", "not_json")
+    for letter in log.dead_letters:
+        replayed = Outgoing(topic="offers", key=letter.key, value=letter.value, headers=letter.headers)
+        log.offers.append(stored(replayed, len(log.offers)))
+    history = log.history()
+    assert (history.undecided, history.superseded) == (1, 0), "the second a; the others are dead letters"
+    assert [one.count for one in history.dead_letters] == [2]
+    log.decide("b", "new_product", other, log.feature(other))
+    log.decide("a", "new_product", newer, log.feature(newer))
+    log.dead_letters = []
+    assert (log.history().undecided, log.history().superseded) == (0, 1), old
+
+
 def test_sellers_are_read_from_the_offers_only_where_they_are_needed() -> None:
     log = Log()
     log.offer("a", b'{"offer_id":"a","seller_id":"s"}')

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from matcher.evaluation.run.history import DeadLetterCount, FirstDecision, History, Withdrawal
-from matcher.events.dead_letter import read_dead_letter
+from matcher.events.dead_letter import offer_version, read_dead_letter
 from matcher.events.decision import Decision, read_decision
 from matcher.events.envelope import Record, Seen
 from matcher.events.place import Place, Version
@@ -74,11 +74,12 @@ class _Intake:
         self.refused: dict[Version | Place, tuple[str, str]] = {}
 
     def offer(self, record: Record, *, with_seller: bool) -> None:
-        version = Version(record.partition, record.offset)
+        version = offer_version(record)
         if record.value is not None:
             self.versions.add(version)
         # Without a key nothing supersedes it.
-        self.newest[record.key if record.key else str(version).encode()] = version
+        key = record.key if record.key else str(version).encode()
+        self.newest[key] = max(version, self.newest.get(key, version))
         if with_seller and record.value is not None:
             try:
                 offer, _ = read_offer(record.key, record.value)

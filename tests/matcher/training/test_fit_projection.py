@@ -70,6 +70,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     assert one.network != other.network
 
 
+def test_the_memory_counts_from_when_it_is_full() -> None:
+    dataset = a_dataset(products=20)
+    plain, endless, full = (fit_projection([dataset], quick(memory=size, batch=20)) for size in (0, 10**6, 40))
+    assert endless.network == plain.network
+    assert full.network != plain.network
+
+
 def test_a_fitted_projection_survives_the_disk(tmp_path) -> None:
     dataset = a_dataset(images=True, numbers=True)
     for kind, expected in (("linear", Linear), ("perceptron", Perceptron)):
