@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := kafka,dev
+EXTRAS := kafka,weaviate,dev
 MARKETS := offermatch-data/markets
 SOURCES := matcher index_store consumers producers broker demo benchmarks offermatch tests conftest.py
 
