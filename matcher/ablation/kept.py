@@ -1,7 +1,12 @@
-"""Finished rows on disk, by the content of what was learned and asked: a second run computes nothing."""
+"""Finished rows on disk, by the content of what was learned and asked: a second run computes nothing.
+
+The code that learns and decides is part of the content: a verifier that reads its evidence otherwise is another one.
+"""
 
 import os
+from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -14,10 +19,15 @@ from matcher.ablation.models import Row, Verified, repeated
 from matcher.arrays import AnyArray
 from matcher.evaluation.decisions import Answers, TopDecisions
 from matcher.training.dataset import Dataset
-from matcher.verifier.facts import TRAITS_VERSION
 
-#: Raise it when the same row learns something else from the same offers, or decides otherwise.
-VERSION = 1
+#: What decides the result of a row, beside its options and the offers.
+LEARNING = ("matcher.ablation", "matcher.evaluation", "matcher.model", "matcher.training")
+JUDGING = (*LEARNING, "matcher.verifier")
+#: Modules of those that only name rows, count and show what was decided.
+_SHOWING = frozenset(
+    {f"matcher.ablation.{name}.py" for name in ("notes", "report", "result", "rows")}
+    | {f"matcher.evaluation.{name}.py" for name in ("figures", "intervals", "render", "result")}
+)
 _FIELDS = ("query", "candidate", "score", "right", "has_match", "place")
 
 
@@ -61,9 +71,23 @@ class Kept:
 
 def row_key(row: Row, repetition: int, offers: str) -> str:
     """The name of a row's result; `offers`: the digest of what is learned from and asked with."""
-    traits = TRAITS_VERSION if isinstance(row.model, Verified) else 0
-    content = msgspec.json.encode((VERSION, traits, repeated(row.model, repetition), row.price, offers))
+    code = code_digest(JUDGING if isinstance(row.model, Verified) else LEARNING)
+    content = msgspec.json.encode((code, repeated(row.model, repetition), row.price, offers))
     return sha256(content).hexdigest()[:32]
+
+
+@cache
+def code_digest(packages: tuple[str, ...]) -> str:
+    """SHA-256 over the source of packages, what only counts and shows left out."""
+    digest = sha256()
+    for package in packages:
+        modules = (entry for entry in files(package).iterdir() if entry.name.endswith(".py"))
+        for module in sorted(modules, key=lambda entry: entry.name):
+            name = f"{package}.{module.name}"
+            if name not in _SHOWING:
+                digest.update(name.encode())
+                digest.update(module.read_bytes())
+    return digest.hexdigest()
 
 
 def data_digest(dataset: Dataset) -> str:

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from matcher.ablation import kept as keeping
 from matcher.ablation import lesson as lessons
 from matcher.ablation.kept import Kept, data_digest, row_key
 from matcher.ablation.lesson import Learner
@@ -65,6 +66,19 @@ def test_other_offers_options_or_repetitions_have_results_of_their_own() -> None
     keys = [row_key(row, 0, digest), row_key(row, 1, digest), row_key(dearer, 0, digest), row_key(row, 0, "x")]
     assert len({*keys, row_key(other_options, 0, digest)}) == 5
     assert row_key(msgspec.structs.replace(row, name="called otherwise"), 0, digest) == keys[0]
+
+
+def test_results_of_other_code_are_not_taken_for_those_of_this_one(monkeypatch) -> None:
+    projected = a_row()
+    verified = a_row_of(Verified(embedding=projected.model, verifier=VerifierOptions()))
+    keys = [row_key(row, 0, "") for row in (projected, verified)]
+    code = keeping.code_digest
+    monkeypatch.setattr(
+        keeping, "code_digest", lambda packages: code(packages) + "x" * ("matcher.verifier" in packages)
+    )
+    assert row_key(projected, 0, "") == keys[0]
+    assert row_key(verified, 0, "") != keys[1]
+    assert code(keeping.LEARNING) != code(keeping.JUDGING)
 
 
 @pytest.mark.parametrize("judge", [None, "trees", "logistic"])
