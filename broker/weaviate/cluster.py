@@ -1,6 +1,7 @@
 """A Weaviate cluster of one or more nodes on this machine, in one folder."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -62,7 +63,8 @@ class WeaviateCluster:
             ]
             for node in self._nodes:
                 node.start(self._server, self._nodes, self._lock.fd)
-            self._wait(self._nodes, deadline)
+                self._wait(node.joinable, deadline)
+            self._wait(lambda: all(each.ready() for each in self._nodes), deadline)
         except BaseException:
             self.kill_all()
             raise
@@ -96,7 +98,7 @@ class WeaviateCluster:
         assert self._server is not None, "start() the cluster first"
         node = self.node(number)
         node.start(self._server, self._nodes, self._lock.fd)
-        self._wait([node], time.monotonic() + timeout)
+        self._wait(node.ready, time.monotonic() + timeout)
 
     def __enter__(self) -> "WeaviateCluster":
         return self
@@ -104,11 +106,11 @@ class WeaviateCluster:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
 
-    def _wait(self, nodes: list[WeaviateNode], deadline: float) -> None:
-        while not all(node.ready() for node in nodes):
+    def _wait(self, condition: Callable[[], bool], deadline: float) -> None:
+        while not condition():
             self.check()
             if time.monotonic() > deadline:
-                tails = "\n".join(node.log_tail() for node in nodes)
+                tails = "\n".join(node.log_tail() for node in self._nodes)
                 raise NotReady(f"Weaviate in {self.data_dir} did not become ready in time. {tails}")
             time.sleep(_POLL_SECONDS)
 

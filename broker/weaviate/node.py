@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.ports import HOST
+from broker.ports import HOST, accepts
 from broker.watchdog import Watchdog
 
 _TAIL_LINES = 20
@@ -78,6 +78,10 @@ class WeaviateNode:
         except (urllib.error.URLError, OSError):
             return False
 
+    def joinable(self) -> bool:
+        """Whether other nodes can join this one."""
+        return accepts(self.ports.gossip)
+
     def check(self) -> None:
         """Raise NodeDied if the node was started and has ended by itself."""
         if self._process is not None and (status := self._process.poll()) is not None:
@@ -113,7 +117,6 @@ class WeaviateNode:
         return "\n".join([f"The end of {self.log_file}:", *lines[-_TAIL_LINES:]])
 
     def _environment(self, nodes: Sequence["WeaviateNode"]) -> dict[str, str]:
-        first = nodes[0]
         values = {
             "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "true",
             "PERSISTENCE_DATA_PATH": "data",
@@ -133,8 +136,10 @@ class WeaviateNode:
             "GO_PROFILING_DISABLE": "true",
             "LOG_LEVEL": "warning",
         }
-        if self is not first:
-            values["CLUSTER_JOIN"] = f"{HOST}:{first.ports.gossip}"
+        # Whoever is there: a node that finds none of those it is told to join does not start.
+        others = [node for node in nodes if node is not self and node.joinable()]
+        if others:
+            values["CLUSTER_JOIN"] = ",".join(f"{HOST}:{node.ports.gossip}" for node in others)
         return values
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -49,6 +50,7 @@ class OfferCollection:
         self._link = link
         self.name = name
         self._settings = settings
+        self._shards: frozenset[str] = frozenset()
 
     def create(self, dim: int) -> bool:
         """Make the collection if it is not there; returns whether it was made.
@@ -102,9 +104,11 @@ class OfferCollection:
         ids = [self.id_of(*each) for each in objects]
 
         def request(client: WeaviateClient) -> None:
+            self._check_replicas(client, level)
             result = self._of(client, level).data.delete_many(Filter.by_id().contains_any(ids))
             if result.failed:
                 raise Incomplete(f"{result.failed} of {len(ids)} objects were not deleted on {level.value} replicas")
+            self._check_replicas(client, level)
 
         if ids:
             self._link.ask(f"delete {len(ids)} objects on {level.value} replicas", request, deadline)
@@ -176,13 +180,36 @@ class OfferCollection:
 
         def request(client: WeaviateClient) -> None:
             nonlocal left
+            self._check_replicas(client, level)
             errors = self._of(client, level).data.insert_many(left).errors
             if errors:
                 left = [left[index] for index in sorted(errors)]
                 said = next(iter(errors.values())).message
                 raise Incomplete(f"{len(left)} objects were not written to {level.value} replicas: {said}")
+            self._check_replicas(client, level)
 
         self._link.ask(f"write {len(objects)} objects to {level.value} replicas", request, deadline)
+
+    def _check_replicas(self, client: WeaviateClient, level: ConsistencyLevel) -> None:
+        """Raise `Incomplete` unless as many replicas of each shard are there as the level says.
+
+        Weaviate's own levels count only the nodes that the asked one sees at that moment: with one of three gone, ALL
+        means the two others. So the nodes are looked at before and after each write.
+        """
+        if self._settings.replicas == 1:
+            return
+        if not self._shards:
+            self._shards = frozenset(shard.name for shard in client.collections.get(self.name).config.get_shards())
+        nodes = client.cluster.nodes(self.name, output="verbose")
+        healthy = {node.name: node.shards or () for node in nodes if node.status == "HEALTHY"}
+        there = Counter(shard.name for shards in healthy.values() for shard in shards)
+        needed = self._settings.replicas if level == ConsistencyLevel.ALL else self._settings.replicas // 2 + 1
+        for shard in self._shards:
+            if there[shard] < needed:
+                raise Incomplete(
+                    f"{there[shard]} of {self._settings.replicas} replicas of shard {shard} are there, {needed} are "
+                    f"needed; healthy nodes: {', '.join(sorted(healthy)) or 'none'}"
+                )
 
     def _of(self, client: WeaviateClient, level: ConsistencyLevel) -> Collection[dict[str, str | int], None]:
         return client.collections.get(self.name).with_consistency_level(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +24,8 @@ from index_store.weaviate.settings import Endpoint, WeaviateSettings, endpoints
 
 _log = logging.getLogger(__name__)
 _PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one is repeated
-_ATTEMPT: Final = 30.0  # seconds for one request
+_ATTEMPT: Final = 15.0  # seconds for one request
+_LOOK: Final = 0.5  # seconds between looks at whether an address is alive, where there are others
 _FATAL: Final = (AuthenticationFailedError, InsufficientPermissionsError, WeaviateInvalidInputError)
 
 T = TypeVar("T")
@@ -49,6 +51,7 @@ class Link:
         self._pause = pause
         self._client: WeaviateClient | None = None
         self._turn = threading.Lock()
+        self._looked_at = clock()
 
     def ask(self, what: str, request: Callable[[WeaviateClient], T], deadline: float | None = None) -> T:
         """The result of `request`, which may be called any number of times, also after it had an effect.
@@ -74,7 +77,7 @@ class Link:
                         f"Weaviate at {', '.join(map(str, self._addresses))} could not {what} within {seconds:g} s; "
                         f"nothing is lost, it is done when enough of the cluster is there again. It said: {error}"
                     ) from error
-                if tries >= len(_PAUSES):
+                if tries == 1 or tries > len(_PAUSES):
                     _log.warning("waiting for Weaviate to %s: %s", what, error)
                 if not isinstance(error, Incomplete):
                     self._leave(client)
@@ -89,6 +92,10 @@ class Link:
 
     def _connected(self) -> WeaviateClient:
         with self._turn:
+            if self._client is not None and not self._answers():
+                self._client.close()
+                self._client = None
+                self._addresses.append(self._addresses.pop(0))
             if self._client is None:
                 client = _client(self._addresses[0], self._settings.api_key)
                 try:
@@ -98,6 +105,18 @@ class Link:
                     raise
                 self._client = client
             return self._client
+
+    def _answers(self) -> bool:
+        """Whether the address still takes connections. The client itself asks a dead one again for a minute."""
+        if len(self._addresses) == 1 or self._clock() < self._looked_at + _LOOK:
+            return True
+        self._looked_at = self._clock()
+        try:
+            address = self._addresses[0]
+            socket.create_connection((address.host, address.grpc_port), timeout=_LOOK).close()
+        except OSError:
+            return False
+        return True
 
     def _leave(self, client: WeaviateClient | None) -> None:
         """Take the next address, unless another thread has done so since `client` was taken."""

@@ -5,7 +5,8 @@ its score is computed here from the exact vector. The matcher's order is not tou
 
 That a search sees every earlier write rests on where writes go, not on how searches read: Weaviate answers a vector
 search from *one* replica of each shard, whatever the consistency level, so a write is done when *all* replicas have it,
-in their graphs and not only on disk (a cluster with ASYNC_INDEXING would break this). With `consistency="quorum"` a
+in their graphs and not only on disk (a cluster with ASYNC_INDEXING would break this); and "all" is counted by us, since
+Weaviate counts only the nodes that it sees at that moment. With `consistency="quorum"` a
 write may also be done when a majority has it: what is not known to be everywhere is then searched here too, exactly,
 until it is. A replica that is away needs no trust when it returns: it cannot have missed what was done at "all", and
 what it missed at "quorum" is searched here.
@@ -14,6 +15,7 @@ what it missed at "quorum" is searched here.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -49,6 +51,7 @@ from index_store.weaviate.errors import WeaviateAway
 from index_store.weaviate.link import Link
 from index_store.weaviate.settings import WeaviateSettings
 
+_log = logging.getLogger(__name__)
 _SPARE: Final = 8
 _STEP: Final = 1_000
 _MOST_THIN: Final = 100_000  # entries that are searched here while a replica is away: 80 MB, and 20 ms a query
@@ -297,9 +300,10 @@ class WeaviateStore:
             try:
                 self._collection.send(entries, ConsistencyLevel.ALL, None if patient else 0)
                 return True
-            except WeaviateAway:
+            except WeaviateAway as away:
                 if patient:
                     raise
+                _log.warning("going on with a majority of Weaviate's replicas: %s", away)
                 self._retry_at = self._clock() + _RETRY
         self._collection.send(entries, ConsistencyLevel.QUORUM)
         return False
@@ -315,6 +319,8 @@ class WeaviateStore:
                 return
             self._directory.thicken(found.keys)
             self._thin.remove(found.keys)
+            if not self.thin:
+                _log.warning("all of Weaviate's replicas have everything again")
 
     def _sweep(self) -> None:
         """Delete what is no entry's, if all replicas are there; it stays listed otherwise."""
