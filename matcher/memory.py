@@ -7,11 +7,11 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from index_store.cells.store import CellStore
 from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
 from index_store.rows import Version as RowVersion
 from index_store.state import State
-from index_store.store import NO_BLOCK
+from index_store.store import IndexStore
+from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array, I32Array, I64Array
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
@@ -20,6 +20,7 @@ from matcher.deciding.known import Hit, Known, exact_scores
 from matcher.events.decision import Decision
 from matcher.events.offer import Offer
 from matcher.events.place import Version
+from matcher.index_choice import open_index
 from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
@@ -45,12 +46,13 @@ class Memory:
         topics: Sequence[str],
         partitions: int,
         *,
+        weaviate: WeaviateSettings | None = None,
         new_cells: bool = False,
     ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
 
         The file lies in a folder named after the bundle, so that a new bundle starts from the log, beside the old one.
-        The cells of the last run are used again, unless `new_cells`.
+        The index is in memory, or in the cluster that `weaviate` names: see `matcher.index_choice.open_index`.
         """
         identity = Identity(
             bundle=bundle.fingerprint,
@@ -65,14 +67,7 @@ class Memory:
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
-            self._index = CellStore(bundle.dim, path.with_suffix(".index"))
-            self.loaded = self._index.load(
-                (
-                    (keys, vectors, sellers, np.full(len(keys), NO_BLOCK, np.int32))
-                    for keys, vectors, sellers in self._state.live_vectors()
-                ),
-                anew=new_cells,
-            )
+            self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
         except BaseException:
             self._state.close()
             raise
@@ -204,7 +199,7 @@ class Memory:
     def index_bytes(self) -> int:
         return self._index.memory_bytes()
 
-    def stores(self) -> tuple[State, CellStore]:
+    def stores(self) -> tuple[State, IndexStore]:
         """State and index, for those who check one against the other."""
         return self._state, self._index
 

@@ -16,10 +16,11 @@ from msgspec import Meta, Struct
 from matcher.kafka_settings import Kafka, Seconds, prepared
 from matcher.secret import Secret, decode_secret
 from matcher.settings_error import SettingsError
+from matcher.weaviate_settings import Weaviate, weaviate_settings
 
 __all__ = [
     "ALIASES", "PREFIX", "DeadLetters", "Encoder", "Kafka", "Matcher", "Photos", "Process", "Settings",
-    "SettingsError", "Topics", "load_settings",
+    "SettingsError", "Topics", "Weaviate", "load_settings",
 ]  # fmt: skip
 
 PREFIX = "OFFERMATCH"
@@ -122,6 +123,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     photos: Photos = Photos()
     encoder: Encoder = Encoder()
     matcher: Matcher = Matcher()
+    weaviate: Weaviate = Weaviate()
     dead_letters: DeadLetters = DeadLetters()
     process: Process = Process()
 
@@ -149,6 +151,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
         settings = msgspec.convert(values, Settings, dec_hook=decode_secret)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{file or 'settings'}: {error}") from None
+    weaviate_settings(settings.weaviate)  # refuses what cannot be
     return msgspec.structs.replace(settings, topics=_prefixed(settings.topics), kafka=prepared(settings.kafka))
 
 

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from msgspec import Struct
 
 from index_store.cells.report import CellReport, Probe
+from index_store.cells.store import CellStore
 from index_store.rows import Counts
+from index_store.store import IndexStore
 from index_store.verify import Verification, verify
 from matcher.memory import Memory
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
+from matcher.weaviate_settings import weaviate_settings
 
 
 class NoStateError(FileNotFoundError):
@@ -37,7 +41,10 @@ def verify_partitions(settings: Settings) -> Verification:
     offers, indexed, problems = 0, 0, list[str]()
     for number in _partitions(settings):
         with _opened(settings, number) as memory:
-            found = verify(*memory.stores())
+            state, index = memory.stores()
+            found = verify(state, index)
+            if settings.weaviate.url and (wrong := _audited(index)):
+                found = replace(found, ok=False, problems=(*found.problems, *wrong))
         offers, indexed = offers + found.offers, indexed + found.indexed
         problems += [f"partition {number}: {problem}" for problem in found.problems]
     return Verification(ok=not problems, offers=offers, indexed=indexed, problems=tuple(problems))
@@ -62,6 +69,8 @@ def rebuild_partitions(settings: Settings, probes: int) -> list[Inspected]:
 def _inspected(settings: Settings, number: int, probes: int, *, new_cells: bool) -> Inspected:
     with _opened(settings, number, new_cells=new_cells) as memory:
         state, index = memory.stores()
+        if not isinstance(index, CellStore):
+            raise NoStateError("expected an index in the matcher's memory: the cluster's is inspected by its own tools")
         return Inspected(
             partition=number,
             state=state.counts(),
@@ -69,6 +78,13 @@ def _inspected(settings: Settings, number: int, probes: int, *, new_cells: bool)
             probe=index.probe(probes),
             assigned=memory.loaded.assigned,
         )
+
+
+def _audited(index: IndexStore) -> tuple[str, ...]:
+    """What is wrong in the cluster that holds the index."""
+    from index_store.weaviate.store import WeaviateStore
+
+    return index.audit() if isinstance(index, WeaviateStore) else ()
 
 
 def _partitions(settings: Settings) -> list[int]:
@@ -85,7 +101,15 @@ def _opened(settings: Settings, number: int, *, new_cells: bool = False) -> Iter
     bundle = load_bundle(settings.matcher.bundle)
     folder = Path(settings.matcher.state_folder) / settings.matcher.group
     topics = (settings.topics.prefix + bundle.features_topic, settings.topics.matches)
-    memory = Memory(folder, bundle, number, topics, settings.topics.universes, new_cells=new_cells)
+    memory = Memory(
+        folder,
+        bundle,
+        number,
+        topics,
+        settings.topics.universes,
+        weaviate=weaviate_settings(settings.weaviate),
+        new_cells=new_cells,
+    )
     try:
         yield memory
     finally:

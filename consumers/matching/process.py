@@ -16,6 +16,7 @@ from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
+from matcher.weaviate_settings import weaviate_settings
 from producers.topic_plan import check
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
     """Runs until `stopping`. Raises before it takes any work when topics, bundle or state do not fit."""
     clock, metrics, own = SystemClock(), Metrics(), settings.matcher
     bundle = load_bundle(own.bundle)
+    weaviate = weaviate_settings(settings.weaviate)
     topics = msgspec.structs.replace(settings.topics, features=settings.topics.prefix + bundle.features_topic)
     settings = msgspec.structs.replace(settings, topics=topics)
     status = Status(metrics, clock, settings.process.stall, ["assigned", "index_loaded"])
@@ -45,7 +47,9 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
 
         def open_partition(number: int) -> OwnedPartition:
             folder = Path(own.state_folder) / own.group
-            memory = Memory(folder, bundle, number, (topics.features, topics.matches), topics.universes)
+            memory = Memory(
+                folder, bundle, number, (topics.features, topics.matches), topics.universes, weaviate=weaviate
+            )
             return OwnedPartition(
                 number,
                 settings=settings,

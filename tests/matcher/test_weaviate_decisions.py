@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index_store.store import IndexStore
 from index_store.weaviate.settings import WeaviateSettings
 from index_store.weaviate.store import WeaviateStore
 from matcher.deciding.batch import Decided, Step, decide_batch
@@ -52,12 +51,6 @@ def a_stream(seed: int, dim: int) -> Iterator[Record]:
         yield features_record_of(features_of(offer, version, image.tolist(), [1.0, *[0.0] * (dim - 1)]), offset)
 
 
-def with_index(memory: Memory, index: IndexStore) -> Memory:
-    memory._index.close()
-    memory._index = index
-    return memory
-
-
 def told(step: Step) -> Any:
     if isinstance(step, Decided):
         return (step.decision, step.shown)
@@ -79,8 +72,9 @@ def test_weaviate_and_the_exact_index_decide_alike(tmp_path: Path, settings: Wea
     records = list(a_stream(4, 32))
     topics = ("offer-features", "matches")
     exact = Memory(tmp_path / "exact", bundle, 0, topics, 1)
-    store = WeaviateStore(bundle.dim, settings, tmp_path / "weaviate", name="Decisions")
-    cluster = with_index(Memory(tmp_path / "cluster", bundle, 0, topics, 1), store)
+    cluster = Memory(tmp_path / "cluster", bundle, 0, topics, 1, weaviate=settings)
+    store = cluster.stores()[1]
+    assert isinstance(store, WeaviateStore)
     try:
         wanted, found = decide(records, exact, bundle), decide(records, cluster, bundle)
         for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
