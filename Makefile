@@ -31,7 +31,7 @@ outage: $(READY)  ## brokers killed, stopped and away for long: minutes, and not
 	$(BIN)/python -m pytest -m outage
 
 check: $(READY) lint  ## the quick part: format, lint, types, layering, unit tests
-	$(BIN)/python -m pytest -q -m "not kafka and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not kafka and not weaviate and not slow"
 
 lint: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)

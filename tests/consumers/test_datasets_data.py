@@ -37,6 +37,7 @@ def test_wdc_products_is_read_whole_with_its_pairs(tmp_path: Path) -> None:
     assert np.nanmedian(spread) < 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @needs_data
 def test_luma_and_saleor_have_all_their_photos(tmp_path: Path) -> None:

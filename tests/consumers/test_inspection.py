@@ -35,6 +35,7 @@ def settings(tmp_path: Path) -> Settings:
     return settings
 
 
+@pytest.mark.slow
 def test_cells_are_made_once_and_used_again_until_they_are_rebuilt(settings: Settings) -> None:
     (first,) = inspect_partitions(settings, probes=20)
     assert (first.partition, first.state.live, first.index.entries, first.assigned) == (0, OFFERS, OFFERS, OFFERS)

@@ -67,6 +67,7 @@ def test_results_stay_exact_while_cells_grow_beside_and_take_over(feed: Feed) ->
     store.close()
 
 
+@pytest.mark.slow
 def test_cells_keep_their_size_while_the_index_grows_tenfold_and_shrinks(feed: Feed) -> None:
     store = CellStore(DIM, exact_below=1000)
     for rows in chunks(feed, OFFERS, step=500):
@@ -108,6 +109,7 @@ def test_twins_that_no_cell_can_part_are_all_found(feed: Feed) -> None:
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [False, True])
 def test_recall_is_high_in_every_case_also_after_half_has_changed(feed: Feed, changed: bool) -> None:
     store = CellStore(DIM, exact_below=1000)

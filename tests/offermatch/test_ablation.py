@@ -44,6 +44,7 @@ def ablated(folders: list[Path], unseen: list[Path], asking: Asking = RAW):
     return ablate_tables(folders, unseen, asking, SETTINGS, Console(file=out, width=200)), out.getvalue()
 
 
+@pytest.mark.slow
 def test_every_folder_is_asked_by_halves_and_an_unseen_one_whole(tmp_path: Path, cache: Path) -> None:
     one, other = shop(tmp_path / "one"), shop(tmp_path / "other", "Hat")
     found, said = ablated([one], [other])

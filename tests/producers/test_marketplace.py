@@ -249,6 +249,7 @@ def test_the_truth_names_the_product_of_every_offer_in_order(tmp_path: Path, mar
         assert row["seller_id"] == entry.offer.seller_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offers", [5000, pytest.param(200_000, marks=pytest.mark.slow)])
 def test_iterating_holds_no_offer_and_fills_only_bounded_caches(offers: int) -> None:
     held_before = _market_offers_alive()

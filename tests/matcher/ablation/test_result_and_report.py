@@ -50,6 +50,7 @@ def test_a_gain_over_the_same_decisions_is_exactly_none_and_the_base_has_no_gain
     assert base.aucpr_gain is None
 
 
+@pytest.mark.slow
 def test_queries_of_all_lessons_are_counted_with_the_groups_of_their_table(tmp_path) -> None:
     found, _ = run(tmp_path, "raw vectors side", splits=("group", "product"), seeds=2)
     one, other = found.shops[0].questions

@@ -121,6 +121,7 @@ def with_confidence(decisions, calibration):
     return structs.replace(decisions, confidence=probabilities(decisions.score, calibration))
 
 
+@pytest.mark.slow
 def test_from_calibration_to_certificate_the_promise_is_kept_and_mostly_given() -> None:
     random, runs, n = np.random.default_rng(9), 20, 8_000
     given_at = []
