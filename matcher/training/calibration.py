@@ -3,7 +3,6 @@
 Not pairs: the best of fifteen candidates is chosen because its score is high, so pair probabilities flatter it.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,22 +46,6 @@ def by_hiding(answers: Answers, groups: I64Array, match_rate: float) -> Sample:
     _check_groups(groups, answers.top)
     mixed = mixture(answers, match_rate)
     return _sample(mixed.top, mixed.weights(np.ones((1, len(answers.top))))[0], groups[mixed.origin])
-
-
-def by_weighing(top: TopDecisions, groups: I64Array, match_rate: float) -> Sample:
-    """Queries as they are, with and without a match, weighed to the declared rate: no partner is hidden.
-
-    Exact too, by importance weights. Raises ValueError for a rate outside (0, 1], where no query has a match, or all
-    have one, and for groups of others.
-    """
-    if not 0 < match_rate <= 1:
-        raise ValueError(f"expected a match rate above 0 and at most 1, got {match_rate}")
-    _check_groups(groups, top)
-    measured = float(top.has_match.mean()) if len(top) else 0.0
-    if not 0 < measured < 1:
-        raise ValueError(f"expected queries with and without a match, got a match rate of {measured}")
-    weight = np.where(top.has_match, match_rate / measured, (1 - match_rate) / (1 - measured)) / len(top)
-    return _sample(top, weight, groups)
 
 
 def joined(samples: Sequence[Sample]) -> Sample:
@@ -153,36 +136,6 @@ def fit_calibration(sample: Sample, *, folds: int = 5, seed: int = 0) -> Chosen:
         logistic_loss=logistic / total,
         piecewise_loss=table / total,
     )
-
-
-def shifted(calibration: Calibration, measured: float, declared: float) -> Calibration:
-    """The calibration at another match rate, by the odds alone: odds · [declared/(1-declared)] /
-    [measured/(1-measured)].
-
-    Right where wrong top candidates come from offers without a match; a candidate that is preferred to the true one is
-    wrong at every rate, so where there are many of them `by_hiding` says more. Rates strictly between 0 and 1.
-    """
-    if not (0 < measured < 1 and 0 < declared < 1):
-        raise ValueError(f"expected match rates between 0 and 1, got {measured} and {declared}")
-    step = math.log(declared / (1 - declared)) - math.log(measured / (1 - measured))
-    if isinstance(calibration, Logistic):
-        return Logistic(slope=calibration.slope, intercept=calibration.intercept + step)
-    before = np.array(calibration.probabilities)
-    moved = before * math.exp(step) / (1 - before + before * math.exp(step))
-    return Piecewise(scores=calibration.scores, probabilities=tuple(np.clip(moved, 0, 1).tolist()))
-
-
-def calibration_error(probability: F64Array, sample: Sample, *, bins: int = 10) -> float:
-    """The mean distance between the probabilities f64[n] and the share that was right, over bins of equal weight.
-
-    Equal probabilities share a bin.
-    """
-    _, level = np.unique(probability, return_inverse=True)
-    held = np.bincount(level, sample.weight)
-    middle = (np.cumsum(held) - held / 2) / sample.weight.sum()
-    place = np.minimum((middle * bins).astype(np.int64), bins - 1)[level]
-    gap = np.bincount(place, sample.weight * (probability - sample.right), bins)
-    return float(np.abs(gap).sum() / sample.weight.sum())
 
 
 def _sample(top: TopDecisions, weight: F64Array, group: I64Array) -> Sample:

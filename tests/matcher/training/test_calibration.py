@@ -10,13 +10,10 @@ from matcher.evaluation.visibility import Visibility
 from matcher.model.calibration import Logistic, Piecewise, probabilities
 from matcher.training.calibration import (
     by_hiding,
-    by_weighing,
-    calibration_error,
     fit_calibration,
     fit_logistic,
     fit_piecewise,
     joined,
-    shifted,
 )
 from matcher.training.labelled import Unlearnable
 from tests.matcher.evaluation.making import a_dataset, near_products, tops
@@ -67,33 +64,16 @@ def test_queries_without_a_candidate_calibrate_nothing() -> None:
     assert np.isfinite(decisions.score).all()
 
 
-def test_weighing_gives_the_declared_rate_without_hiding() -> None:
-    top = tops(np.linspace(0, 1, 10), np.arange(10) > 6, np.arange(10) > 5)
-    decisions = by_weighing(top, np.arange(10), 0.1)
-    assert decisions.weight[top.has_match].sum() == pytest.approx(0.1)
-    assert decisions.weight[~top.has_match].sum() == pytest.approx(0.9)
-
-
 @pytest.mark.parametrize("rate", [0.0, -0.1, 1.1])
 def test_a_rate_that_is_none_is_refused(rate) -> None:
-    top = tops([0.9, 0.8], [1, 0], [1, 0])
-    with pytest.raises(ValueError, match="match rate above 0 and at most 1"):
-        by_weighing(top, np.arange(2), rate)
-    with pytest.raises(ValueError, match="match rate above 0 and at most 1"):
-        by_hiding(answers(top), np.arange(2), rate)
-
-
-@pytest.mark.parametrize("has_match", [[0, 0], [1, 1]])
-def test_weighing_needs_queries_with_and_without_a_match(has_match) -> None:
-    with pytest.raises(ValueError, match="queries with and without a match"):
-        by_weighing(tops([0.9, 0.8], [0, 0], has_match), np.arange(2), 0.1)
+    with pytest.raises(ValueError, match="match rate above 0"):
+        by_hiding(answers(tops([0.9, 0.8], [1, 0], [1, 0])), np.arange(2), rate)
 
 
 def test_groups_of_other_queries_are_refused() -> None:
     top = tops([0.9, 0.8], [1, 0], [1, 0])
-    for made in (lambda: by_hiding(answers(top), np.arange(3), 0.5), lambda: by_weighing(top, np.arange(3), 0.5)):
-        with pytest.raises(ValueError, match="a sibling group for each of the 2 queries, got 3"):
-            made()
+    with pytest.raises(ValueError, match="a sibling group for each of the 2 queries, got 3"):
+        by_hiding(answers(top), np.arange(3), 0.5)
 
 
 def test_joined_samples_count_by_their_decisions_and_keep_their_groups_apart() -> None:
@@ -284,79 +264,4 @@ def test_fewer_groups_than_folds_are_refused() -> None:
 # Another match rate, by the odds.
 
 
-def test_a_shifted_calibration_multiplies_the_odds() -> None:
-    for calibration in (
-        Logistic(slope=2.0, intercept=-1.0),
-        Piecewise(scores=(0.0, 1.0, 2.0), probabilities=(0.0, 0.3, 1.0)),
-    ):
-        scores = np.array([0.0, 1.0, 2.0])
-        before, after = probabilities(scores, calibration), probabilities(scores, shifted(calibration, 0.5, 0.1))
-        assert after == pytest.approx(before / 9 / (1 - before + before / 9))
-
-
-@settings(deadline=None)
-@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
-def test_there_and_back_is_where_it_was(one, other) -> None:
-    calibration = Logistic(slope=2.0, intercept=-1.0)
-    back = shifted(shifted(calibration, one, other), other, one)
-    assert isinstance(back, Logistic)
-    assert (back.slope, back.intercept) == pytest.approx((2.0, -1.0))
-
-
-def test_where_errors_come_from_offers_without_a_match_shifting_is_the_same_as_hiding() -> None:
-    random = np.random.default_rng(0)
-    n = 20_000
-    top = tops(random.normal(1, 1, n), np.ones(n))
-    found = answers(top, tops(random.normal(-1, 1, n), np.zeros(n), np.zeros(n)))
-    half = fit_logistic(by_hiding(found, np.arange(n), 0.5))
-    tenth = fit_logistic(by_hiding(found, np.arange(n), 0.1))
-    moved = shifted(half, 0.5, 0.1)
-    assert isinstance(moved, Logistic)
-    assert (moved.slope, moved.intercept) == pytest.approx((tenth.slope, tenth.intercept), abs=0.1)
-    # Two normals two apart: the odds at rate one half are e^2s.
-    assert (half.slope, half.intercept) == pytest.approx((2.0, 0.0), abs=0.1)
-
-
-@pytest.mark.parametrize(("measured", "declared"), [(0.0, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0)])
-def test_certain_rates_cannot_be_shifted(measured, declared) -> None:
-    with pytest.raises(ValueError, match="match rates between 0 and 1"):
-        shifted(Logistic(slope=1.0, intercept=0.0), measured, declared)
-
-
 # How far probabilities are off.
-
-
-def test_probabilities_that_come_true_have_no_error() -> None:
-    decisions = logistic_sample(1.0, 0.0, 50_000, 5)
-    truth = probabilities(decisions.score, Logistic(slope=1.0, intercept=0.0))
-    assert calibration_error(truth, decisions) < 0.01
-    assert calibration_error(np.minimum(truth + 0.1, 1), decisions) == pytest.approx(0.1, abs=0.015)
-
-
-def test_the_error_is_the_mean_distance_of_bins_of_equal_weight() -> None:
-    # By weight, half is claimed at 0.2 and half at 0.8; 0.5 and 1.0 came true.
-    probability = np.array([0.2, 0.2, 0.8, 0.8])
-    decisions = sample(np.zeros(4), [0, 1, 1, 1], weight=[1, 1, 0.5, 1.5])
-    assert calibration_error(probability, decisions, bins=2) == pytest.approx((0.3 + 0.2) / 2)
-    # Too high here and too low there only cancel within a bin.
-    assert calibration_error(probability, decisions, bins=1) == pytest.approx(0.25)
-    assert calibration_error(
-        np.array([0.2, 0.2, 1.0, 1.0]), sample(np.zeros(4), [0, 1, 1, 0]), bins=2
-    ) == pytest.approx((0.3 + 0.5) / 2)
-
-
-def test_each_decision_has_a_bin_of_its_own_where_there_are_as_many() -> None:
-    probability = np.linspace(0.05, 0.95, 10)
-    right = np.arange(10) % 2 == 0
-    assert calibration_error(probability, sample(np.zeros(10), right)) == pytest.approx(
-        np.abs(probability - right).mean()
-    )
-
-
-@settings(deadline=None)
-@given(st.permutations(range(12)))
-def test_the_error_does_not_depend_on_the_order_of_equal_probabilities(order) -> None:
-    probability = np.repeat([0.25, 0.75], 6)
-    right = np.array([1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0])
-    order = np.array(order)
-    assert calibration_error(probability[order], sample(np.zeros(12), right[order])) == pytest.approx(1 / 12)
