@@ -199,7 +199,7 @@ def _from_environment(
 
 
 #: Variables of ours that are no settings.
-RESERVED = frozenset({f"{PREFIX}_CONFIG", f"{PREFIX}_CACHE"})
+RESERVED = frozenset({f"{PREFIX}_CONFIG", f"{PREFIX}_CACHE", f"{PREFIX}_FAILPOINTS"})
 
 
 def _prefixes(sections: Mapping[str, Any]) -> list[str]:

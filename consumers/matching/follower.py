@@ -14,10 +14,13 @@ from matcher.memory import Memory, Published
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
 from matcher.settings import Kafka, Topics
+from producers.failpoints import FOLLOWING, reach
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1_000
+#: Seconds that Kafka may take to say where a log begins and ends.
+ANSWER_WAIT = 5.0
 
 
 class LogShorterThanStateError(RuntimeError):
@@ -28,7 +31,8 @@ class Follower:
     """Brings the memory of one partition up to the log, in steps that leave time for other work.
 
     Reads `offer-features` up to `until` (the group's committed offset: what lies behind it is not decided yet) and
-    `matches` up to its end. Whoever calls it has fenced every other writer of this partition first.
+    `matches` up to its end. Whoever calls it has fenced every other writer of this partition first. Making one raises
+    `TimeoutError` when Kafka does not answer.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class Follower:
                 if start is not None and start > self._until:
                     self._too_far(topic, start, self._until)
                 continue
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, self._partition), timeout=30)
+            low, high = self._bounds(topic)
             if start is not None and start > high:
                 self._too_far(topic, start, high)
             starts.append(
@@ -73,6 +77,16 @@ class Follower:
             )
         self._consumer.assign(starts)
         return {start.topic for start in starts}
+
+    def _bounds(self, topic: str) -> tuple[int, int]:
+        place = TopicPartition(topic, self._partition)
+        try:
+            low, high = self._consumer.get_watermark_offsets(place, timeout=ANSWER_WAIT)
+        except KafkaException as error:
+            if is_passing(error.args[0]):
+                raise TimeoutError(f"no answer from Kafka in time (bounds of {topic}/{self._partition})") from error
+            raise
+        return low, high
 
     def _too_far(self, topic: str, start: int, end: int) -> None:
         raise LogShorterThanStateError(
@@ -92,6 +106,7 @@ class Follower:
         if positions:
             self._memory.follow(arrivals, published, positions)
             self.applied += len(arrivals) + len(published)
+            reach(FOLLOWING)
         if self._open:
             return False
         log.info("partition %d: followed the log, %d records applied", self._partition, self.applied)

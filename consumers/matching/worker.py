@@ -42,6 +42,10 @@ class MatchWorker:
         owned = self._open_partition(partition)
         try:
             start = owned.take_over()
+        except TimeoutError as error:  # Kafka does not answer just now: asked again turn by turn, like after a doubt
+            log.warning("partition %d: still not knowing where to read on: %s", partition, error)
+            start = owned.position()
+            self._broken[partition] = self._clock.monotonic()
         except BaseException:
             owned.close()
             raise
@@ -82,6 +86,7 @@ class MatchWorker:
                     start = owned.recover(FOLLOW_SLICE)
                     if start is not None:
                         rewinds[partition] = start
+                        self._waiting[partition] = []
                         del self._broken[partition]
             elif self._waiting[partition] and not owned.following:
                 self._decide(partition, owned)
