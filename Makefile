@@ -33,7 +33,7 @@ outage: $(READY)  ## brokers killed, stopped and away for long: minutes, and not
 chaos: $(READY)  ## kill, freeze and confuse it, then audit: SEED= KILLS= OFFERS= NODES=1|3 MINUTES= IDS= OUT=
 	@OMP_NUM_THREADS=1 $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS)) \
 		$(if $(OFFERS),--offers $(OFFERS)) $(if $(NODES),--nodes $(NODES)) $(if $(MINUTES),--minutes $(MINUTES)) \
-		$(if $(IDS),--ids $(IDS)) $(if $(OUT),--out "$(OUT)")
+		$(if $(IDS),--ids $(IDS)) $(if $(KINDS),--kinds $(KINDS)) $(if $(OUT),--out "$(OUT)")
 
 check: $(READY) lint  ## the quick part: format, lint, types, layering, unit tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not kafka and not weaviate and not slow"

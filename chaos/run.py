@@ -16,7 +16,7 @@ from chaos.audit import Audit, audit
 from chaos.collect import evidence, finished
 from chaos.conduct import PATIENCE, Brokers, ChaosFailedError, Conductor
 from chaos.crew import Crew, crew, environment
-from chaos.faults import Fault, schedule
+from chaos.faults import KINDS, Fault, Kind, schedule
 from chaos.feeding import Feeder
 from chaos.photos import photo_host
 from chaos.processes import Member, wait_for
@@ -39,10 +39,10 @@ STALL = 120.0
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """A run. `offers`: events at least, fewer if time is up. `faults`: instead of the seed's own schedule.
+    """A run. `offers`: events at least, fewer if time is up. `kinds`: of faults.
 
     `ids`: how many different offers they are about. `minutes`: no fault strikes later than that. `out`: the run's
-    folder is made in there.
+    folder is made in there. `keep`: Kafka's data, also when all went well.
     """
 
     seed: int
@@ -53,7 +53,8 @@ class Options(Struct, frozen=True, kw_only=True):
     out: Path
     matchers: int = 2
     ids: int = 0
-    faults: tuple[Fault, ...] | None = None
+    kinds: tuple[Kind, ...] = KINDS
+    keep: bool = False
 
 
 def run_chaos(options: Options) -> Result:
@@ -65,9 +66,9 @@ def run_chaos(options: Options) -> Result:
     folder = (options.out / name).absolute()
     folder.mkdir(parents=True)
     begun = time.monotonic()
-    faults = options.faults
-    if faults is None:
-        faults = schedule(options.seed, kills=options.kills, offers=options.offers, nodes=options.nodes)
+    faults = schedule(
+        options.seed, kills=options.kills, offers=options.offers, nodes=options.nodes, kinds=options.kinds
+    )
     (folder / "schedule.json").write_bytes(msgspec.json.format(msgspec.json.encode(faults)))
     with ExitStack() as stack:
         cluster = stack.enter_context(KafkaCluster(folder / "kafka", nodes=options.nodes))
@@ -102,7 +103,7 @@ def run_chaos(options: Options) -> Result:
         found = _audit(settings, folder, members, feeder, last)
         result = _result(options, settings, folder, faults, struck, members, conductor, found, begun, error)
     _write(folder, result, found)
-    if result.ok:
+    if result.ok and not options.keep:
         shutil.rmtree(folder / "kafka")
     return result
 

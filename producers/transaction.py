@@ -26,6 +26,8 @@ Partition = tuple[str, int]
 
 #: Seconds beyond its timeout after which a call of librdkafka counts as hanging.
 PATIENCE = 0.5
+#: Seconds; less becomes zero in librdkafka, which then answers at once that its time is up.
+LEAST = 0.001
 NO_NOTES: Mapping[Partition, str] = {}
 
 
@@ -214,7 +216,7 @@ class Transactions:
         """Repeats a call of the transaction API while librdkafka says that repeating may help."""
         while True:
             left = deadline - self._clock.monotonic()
-            if left <= 0:
+            if left < LEAST:
                 raise TimeoutError(f"{self.transactional_id}: no answer from Kafka in time ({call.__name__})")
             try:
                 call(*args, left)
