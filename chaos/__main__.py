@@ -27,7 +27,7 @@ def _arguments() -> Options:
     parser.add_argument(
         "--out", type=Path, default=DEFAULT_OUT, help="a folder is made in there (default: %(default)s)"
     )
-    parser.add_argument("--kinds", default="", help=f"only these faults, with commas between: {', '.join(KINDS)}")
+    parser.add_argument("--kinds", default="", help=f"rounds of these faults, with commas between: {', '.join(KINDS)}")
     parser.add_argument("--keep", action="store_true", help="keep Kafka's data also when all went well")
     given = parser.parse_args()
     kinds = tuple(kind for kind in given.kinds.split(",") if kind)
@@ -41,7 +41,7 @@ def _arguments() -> Options:
         nodes=given.nodes,
         minutes=given.minutes,
         out=given.out,
-        kinds=kinds or KINDS,
+        kinds=kinds,
         keep=given.keep,
     )
 
@@ -55,7 +55,7 @@ def main() -> int:
     if not result.ok:
         again = f"SEED={options.seed} KILLS={options.kills} OFFERS={options.offers} NODES={options.nodes}"
         again += f" IDS={options.ids}" if options.ids else ""
-        again += f" KINDS={','.join(options.kinds)}" if options.kinds != KINDS else ""
+        again += f" KINDS={','.join(options.kinds)}" if options.kinds else ""
         findings = (Path(result.folder) / "findings.txt").read_text().splitlines()
         sys.stderr.write("\n".join([*findings[:20], result.error, f"FAILED; to run it again: make chaos {again}", ""]))
         sys.stderr.write(f"Logs, Kafka's data, states and all findings are in {result.folder}\n")

@@ -48,6 +48,7 @@ WEIGHTS: Mapping[Kind, int] = {
     "die_encoder": 2,
     "kill_broker": 3,
 }
+_WEIGHTED = [kind for kind in KINDS for _ in range(WEIGHTS.get(kind, 1))]
 NOT_ALONE = ("kill_broker",)
 IN_TRANSACTION = (failpoints.OPEN, failpoints.COMPLETE)
 DEADLY: Mapping[Kind, Sequence[str]] = {
@@ -80,24 +81,25 @@ class Fault(Struct, frozen=True, kw_only=True):
         return KILLS.get(self.kind, 0)
 
 
-def schedule(seed: int, *, kills: int, offers: int, nodes: int, kinds: Sequence[Kind] = KINDS) -> tuple[Fault, ...]:
+def schedule(seed: int, *, kills: int, offers: int, nodes: int, kinds: Sequence[Kind] = ()) -> tuple[Fault, ...]:
     """Faults until at least `kills` processes and brokers are to be killed, spread evenly over `offers`.
 
-    They come in rounds of all `kinds`, each round in an order of its own: a short run has seen most of them. A lone
-    broker is never killed, only stopped and started. Raises ValueError where no kind kills.
+    They come in rounds, each in an order of its own. `kinds`: what a round consists of, and then none is left unended;
+    by default all there are, more often those that matter most. A lone broker is never killed, only stopped and
+    started. Raises ValueError where no kind kills.
     """
-    if nodes == 1:
-        kinds = [kind for kind in kinds if kind not in NOT_ALONE]
+    whole_rounds = bool(kinds)
+    kinds = [kind for kind in kinds or _WEIGHTED if nodes > 1 or kind not in NOT_ALONE]
     if kills and not any(KILLS.get(kind, 0) for kind in kinds):
         raise ValueError(f"expected a kind of fault that kills, got {', '.join(kinds)}")
     draws = random.Random(seed)
     chosen: list[Kind] = []
     while sum(KILLS.get(kind, 0) for kind in chosen) < kills:
-        deck = [kind for kind in kinds for _ in range(WEIGHTS.get(kind, 1))]
+        deck = list(kinds)
         draws.shuffle(deck)
         for kind in deck:
             chosen.append(kind)
-            if sum(KILLS.get(one, 0) for one in chosen) >= kills:
+            if not whole_rounds and sum(KILLS.get(one, 0) for one in chosen) >= kills:
                 break
     return tuple(
         Fault(

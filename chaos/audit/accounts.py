@@ -48,9 +48,11 @@ def encoder_accounts(evidence: Evidence) -> Iterator[Finding]:
         wanted = len(records)
         overtaken = evidence.supersedes and any(newest[record.key] > record.offset for record in records)
         if made + dead < wanted and not overtaken:
-            yield Finding("lost", f"{first}: {wanted} record(s) with this version, {made} with features, {dead} dead")
+            what = f"{first}: {wanted} record(s) with this version, {made} with features, {dead} dead letter(s)"
+            yield Finding("lost", what, str(version))
         if made + dead > wanted or any(derived[record.place] > 1 for record in records):
-            yield Finding("repeated", f"{first}: {wanted} record(s), {made} with features, {dead} dead letters")
+            what = f"{first}: {wanted} record(s) with this version, {made} with features, {dead} dead letter(s)"
+            yield Finding("repeated", what, str(version))
     for cause in derived.keys() - places:
         if cause.topic == evidence.names.offers:
             yield Finding("groundless", f"features caused by {cause}, which is no record of {evidence.names.offers}")
@@ -83,9 +85,11 @@ def fates(evidence: Evidence) -> tuple[list[Fate], list[Finding]]:
         found.append(Fate(record=record, version=version, ends=ends))
         count = decided + dead
         if count > (ends in ("decided", "dead")):
-            wrong.append(Finding("repeated", f"{record.place} ({ends}): {decided} decision(s), {dead} dead letter(s)"))
+            what = f"{record.place} ({ends}): {decided} decision(s), {dead} dead letter(s)"
+            wrong.append(Finding("repeated", what, str(version or record.place)))
         elif ends == "decided" and not decided:
-            wrong.append(Finding("lost", f"{record.place}, version {version}: neither a decision nor a dead letter"))
+            what = f"{record.place}, version {version}: neither a decision nor a dead letter"
+            wrong.append(Finding("lost", what, str(version or record.place)))
     wrong += [
         Finding("groundless", f"a decision caused by {cause}, which is no record of {topic}")
         for cause in decisions

@@ -24,7 +24,8 @@ def once(evidence: Evidence) -> Iterator[Finding]:
             counted[seen.version] += 1
     for version, count in counted.items():
         if count > 1:
-            yield Finding("repeated", f"version {version}: {count} decisions on {evidence.names.matches}")
+            what = f"version {version}: {count} decisions on {evidence.names.matches}"
+            yield Finding("repeated", what, str(version))
 
 
 def in_order(evidence: Evidence) -> Iterator[Finding]:
@@ -98,7 +99,10 @@ def work_list(evidence: Evidence) -> Iterator[Finding]:
     asked: Counter[tuple[str, str]] = Counter()
     for record in evidence.matches:
         if record.value is not None and Seen.of(record.headers).type == "offer.needs_review":
-            decision = read_decision(record.value)
+            try:
+                decision = read_decision(record.value)
+            except Unreadable:  # told by `products`
+                continue
             if decision.review_id != review_id(decision.offer_id, decision.version):
                 yield Finding("contradiction", f"{record.place}: review {decision.review_id} of another version")
             asked[decision.review_id or "", decision.product_id] += 1
@@ -122,6 +126,6 @@ def table_of(evidence: Evidence) -> dict[str, Held]:
     for record in evidence.matches:
         version = Seen.of(record.headers).version
         if version is not None:
-            product = None if record.value is None else json.decode(record.value, type=dict)["product_id"]
+            product = None if record.value is None else json.decode(record.value, type=dict).get("product_id")
             table[(record.key or b"").decode(errors="replace")] = (version, product)
     return table

@@ -10,10 +10,14 @@ TOLD = 20
 
 
 class Finding(Struct, frozen=True):
-    """One breach. `kind` is one word, such as `lost`; `what` names the record or offer."""
+    """One breach. `kind` is one word, such as `lost`; `what` says in words which record or offer it is.
+
+    `about`: what it is counted by, where several rules may find the same.
+    """
 
     kind: str
     what: str
+    about: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.what}"
@@ -46,8 +50,12 @@ class Audit(Struct, frozen=True, kw_only=True):
 def told(findings: Iterator[Finding]) -> tuple[Counter[str], tuple[Finding, ...]]:
     """How many there are of each kind, and the first of each in words."""
     counts: Counter[str] = Counter()
+    counted = set()
     kept = []
     for finding in findings:
+        if finding.about and (finding.kind, finding.about) in counted:
+            continue
+        counted.add((finding.kind, finding.about))
         counts[finding.kind] += 1
         if counts[finding.kind] <= TOLD:
             kept.append(finding)
