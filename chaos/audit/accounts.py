@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from chaos.audit.evidence import Evidence
+from chaos.audit.evidence import Evidence, is_first
 from chaos.audit.findings import Finding
 from matcher.events.dead_letter import first_place, offer_version, read_dead_letter
 from matcher.events.envelope import Record, Seen
@@ -65,7 +65,8 @@ def fates(evidence: Evidence) -> tuple[list[Fate], list[Finding]]:
     """What became of each record of `offer-features`, in its order; and where none or too much of it did."""
     topic = evidence.names.features
     letters = dict(Letters.of(evidence.dead_letters, topic).by_place)
-    decisions = Counter(cause for record in evidence.matches if (cause := Seen.of(record.headers).cause) is not None)
+    first_ones = filter(is_first, evidence.matches)
+    decisions = Counter(cause for record in first_ones if (cause := Seen.of(record.headers).cause) is not None)
     last: dict[bytes | None, Version] = {}
     found: list[Fate] = []
     wrong: list[Finding] = []

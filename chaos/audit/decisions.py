@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from msgspec import DecodeError, json
 
-from chaos.audit.evidence import Evidence, Held
+from chaos.audit.evidence import Evidence, Held, is_first
 from chaos.audit.findings import Finding
 from matcher.deciding.identity import product_id, review_id
 from matcher.events.decision import Decision, read_decision
@@ -16,11 +16,11 @@ from matcher.events.review import ReviewTask
 
 
 def once(evidence: Evidence) -> Iterator[Finding]:
-    """No version has two decisions. (A reassignment is a person's, and not counted.)"""
+    """No version has two decisions; what a person or the time adds later is none."""
     counted: Counter[Version] = Counter()
     for record in evidence.matches:
         seen = Seen.of(record.headers)
-        if seen.type != "offer.reassigned" and seen.version is not None:
+        if is_first(record) and seen.version is not None:
             counted[seen.version] += 1
     for version, count in counted.items():
         if count > 1:
@@ -33,7 +33,7 @@ def in_order(evidence: Evidence) -> Iterator[Finding]:
     last_cause: dict[tuple[str, str, int], tuple[int, Record]] = {}
     for record in (*evidence.features, *evidence.matches):
         cause = Seen.of(record.headers).cause
-        if cause is None:
+        if cause is None or not is_first(record):
             continue
         line = (record.topic, cause.topic, cause.partition)
         before = last_cause.get(line)

@@ -4,11 +4,20 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from matcher.events.envelope import Outgoing, Record
+from matcher.events.envelope import Outgoing, Record, Seen
 from matcher.events.place import Version
 
 Held = tuple[Version, str | None]
 """The last decided version of an offer and its product; None: the offer is gone."""
+
+
+#: What may follow a version's one decision: a person's verdict, and the time after which it is not seen any more.
+LATER = ("offer.reassigned", "offer.expired")
+
+
+def is_first(record: Record) -> bool:
+    """Whether a record of `matches` is the one ending that every version has."""
+    return Seen.of(record.headers).type not in LATER
 
 
 class Names(Struct, frozen=True, kw_only=True):
