@@ -21,7 +21,7 @@ def _arguments() -> Options:
     parser.add_argument("--seed", type=int, help="the same seed makes the same schedule and the same offers")
     parser.add_argument("--kills", type=int, default=12, help="SIGKILLs at least (default: %(default)s)")
     parser.add_argument("--offers", type=int, default=3_000, help="events at least (default: %(default)s)")
-    parser.add_argument("--ids", type=int, default=0, help="different offers (default: a third of the events)")
+    parser.add_argument("--ids", type=int, default=0, help="different offers (default: a third, at most 8,000)")
     parser.add_argument("--nodes", type=int, default=1, choices=(1, 3), help="Kafka brokers (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=60.0, help="no fault strikes later (default: %(default)s)")
     parser.add_argument(

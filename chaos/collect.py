@@ -25,11 +25,11 @@ EXACT = 8_192
 CALM_BATCH = 256
 
 
-def finished(settings: Settings, sent: bool) -> bool:
-    """Whether both groups are through with all that is on their input; `sent`: nothing more comes."""
+def finished(settings: Settings) -> bool:
+    """Whether both groups are through with all that is on their input. Raises as `consumers.tail.tail`."""
     topics = settings.topics
     encoder = committed_offsets(settings.kafka, settings.encoder.group, topics.offers)
-    if not sent or any((encoder.get(p) or 0) < end for p, end in ends(settings.kafka, topics.offers).items()):
+    if any((encoder.get(p) or 0) < end for p, end in ends(settings.kafka, topics.offers).items()):
         return False
     (decided,) = committed_offsets(settings.kafka, settings.matcher.group, topics.features).values()
     # Behind the last record there may be markers of transactions, which nobody commits.

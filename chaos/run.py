@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from broker.cluster import KafkaCluster
 from chaos.audit import Audit, audit
-from chaos.collect import evidence, finished
+from chaos.collect import EXACT, evidence, finished
 from chaos.conduct import PATIENCE, Brokers, ChaosFailedError, Conductor
 from chaos.crew import Crew, crew, environment
 from chaos.faults import Fault, Kind, schedule
@@ -27,13 +27,15 @@ from consumers.positions import all_in_sync
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings, load_settings
 from producers.topic_plan import create
-from producers.topics import can_produce
+from producers.topics import KafkaUnreachable, can_produce
 
 log = logging.getLogger(__name__)
 
 #: Seconds; short, so that a frozen process is thrown out soon. Kafka's own defaults are 45 and 60.
 SESSION = 3.0
 TRANSACTION = 4.0
+#: So many fewer different offers than an exact index compares, by default.
+SPARE_IDS = 192
 #: Seconds without any progress after which the rest counts as never coming.
 STALL = 120.0
 
@@ -42,8 +44,9 @@ class Options(Struct, frozen=True, kw_only=True):
     """A run. `offers`: events at least, fewer if time is up. `kinds`: see
     `chaos.faults.schedule`.
 
-    `ids`: how many different offers they are about. `minutes`: no fault strikes later than that. `out`: the run's
-    folder is made in there. `keep`: Kafka's data, also when all went well.
+    `ids`: how many different offers they are about; 0: a third, and not more than an exact index compares. `minutes`: no
+    fault strikes later than that. `out`: the run's folder is made in there. `keep`: Kafka's data, also when all went
+    well.
     """
 
     seed: int
@@ -61,7 +64,7 @@ class Options(Struct, frozen=True, kw_only=True):
 def run_chaos(options: Options) -> Result:
     """Runs, audits, and returns what was found; the folder keeps logs, and after a failure Kafka's data too.
 
-    Raises what starting Kafka raises; everything that the run itself meets is in the result.
+    Raises what starting Kafka raises at the beginning; everything that the run itself meets is in the result.
     """
     name = f"chaos-{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = (options.out / name).absolute()
@@ -87,7 +90,8 @@ def run_chaos(options: Options) -> Result:
             lambda: all_in_sync(settings.kafka),
         )
         conductor = Conductor(members, brokers, photos, progress, SESSION)
-        events = stream(options.seed, options.ids or max(20, options.offers // 3), photos.url)
+        ids = options.ids or max(20, min(options.offers // 3, EXACT - SPARE_IDS))
+        events = stream(options.seed, ids, photos.url)
         feeder = Feeder(settings, events, lambda: progress.endings)
         struck, error = 0, ""
         try:
@@ -95,9 +99,10 @@ def run_chaos(options: Options) -> Result:
             photos.mood = "good"
             _settle(settings, options, members, feeder, progress, all_struck=struck == len(faults))
             last = _end(settings, members)
-        except ChaosFailedError as failure:
-            error = str(failure)
-            log.error("%s", error)
+        except Exception as failure:  # whatever ends a run early is told in its result
+            error = f"{type(failure).__name__}: {failure}"
+            log.exception("the run ended early")
+            feeder.finish(0)
             for member in members.members:
                 member.end()
             last = None
@@ -156,7 +161,7 @@ def _settle(
         member.start()
     feeder.finish(options.offers if all_struck else feeder.sent)
     moved, before = time.monotonic(), (-1, -1)
-    while feeder.is_alive() or not finished(settings, sent=not feeder.is_alive()):
+    while feeder.is_alive() or not _finished(settings):
         now = (feeder.sent, progress.endings)
         if now != before:
             moved, before = time.monotonic(), now
@@ -168,14 +173,24 @@ def _settle(
         raise ChaosFailedError(f"the offers could not be sent: {feeder.failure}")
 
 
-def _end(settings: Settings, members: Crew) -> Member | None:
+def _finished(settings: Settings) -> bool:
+    try:
+        return finished(settings)
+    except KafkaUnreachable as error:
+        log.warning("%s", error)
+        return False
+
+
+def _end(settings: Settings, members: Crew) -> Member:
     """Stops all processes, the active matcher last; has each other one follow what it missed. Returns the active one.
 
     The state of the active one stays as it was when it stopped.
     """
     active = members.await_active(PATIENCE)
+    if active is None:
+        raise ChaosFailedError("no matcher decides at the end")
     for member in (*members.encoders, *(one for one in members.matchers if one is not active), active):
-        if member is not None and member.running:
+        if member.running:
             _stop(member)
     for member in members.matchers:
         if member is not active:
