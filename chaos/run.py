@@ -44,7 +44,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """A run. `offers`: events at least, fewer if time is up. `kinds`: see
     `chaos.faults.schedule`.
 
-    `ids`: how many different offers they are about; 0: a third, and not more than an exact index compares. `minutes`: no
+    `ids`: how many different offers they are about; 0: a third, not more than an exact index compares. `minutes`: no
     fault strikes later than that. `out`: the run's folder is made in there. `keep`: Kafka's data, also when all went
     well.
     """
