@@ -67,6 +67,7 @@ def _same_records(name: str, records: Sequence[Record], calm: Sequence[Outgoing]
     for ours, theirs in zip(records, calm, strict=False):
         if (ours.key, ours.value, ours.headers) != (theirs.key, theirs.value, theirs.headers):
             yield Finding("different", f"{ours.place}: {ours.value!r}, an undisturbed matcher says {theirs.value!r}")
+            return  # one that is missing or too many shifts all that follow
 
 
 def _differences(what: str, ours: Mapping[str, object], theirs: Mapping[str, object]) -> Iterator[Finding]:
