@@ -122,4 +122,5 @@ class MatchWorker:
 
     def _announce(self) -> None:
         """A process without partitions is a standby, and ready to take one."""
-        self._status.set("index_loaded", not any(owned.following for owned in self._owned.values()))
+        behind = any(owned.following or number in self._broken for number, owned in self._owned.items())
+        self._status.set("index_loaded", not behind)
