@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from chaos.brokers import Brokers
 from chaos.crew import Crew
 from chaos.faults import Fault, Kind
 from chaos.photos import PhotoHost
@@ -21,23 +22,6 @@ REACH_PATIENCE = 20.0
 
 class ChaosFailedError(RuntimeError):
     """The pipeline did not recover; the message says from what."""
-
-
-class Brokers:
-    """What a run may do to its Kafka; see `broker.cluster.KafkaCluster`."""
-
-    def __init__(
-        self,
-        kill: Callable[[int], None],
-        stop: Callable[[int], object],
-        start: Callable[[int], None],
-        whole: Callable[[], bool],
-    ) -> None:
-        """`whole`: whether every broker is back and has all that the others have."""
-        self.kill = kill
-        self.stop = stop
-        self.start = start
-        self.whole = whole
 
 
 class Conductor:

@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from broker.cluster import KafkaCluster
 from chaos.audit import Audit, audit
-from chaos.collect import EXACT, evidence, finished
-from chaos.conduct import PATIENCE, Brokers, ChaosFailedError, Conductor
+from chaos.brokers import Brokers
+from chaos.collect import EXACT, evidence
+from chaos.conduct import PATIENCE, ChaosFailedError, Conductor
 from chaos.crew import Crew, crew, environment
 from chaos.faults import Fault, Kind, schedule
 from chaos.feeding import Feeder
@@ -22,12 +23,12 @@ from chaos.photos import photo_host
 from chaos.processes import Member, wait_for
 from chaos.progress import Progress
 from chaos.result import Result, nothing_audited, seconds_of
+from chaos.settling import await_sent, end, settle
 from chaos.stream import stream
-from consumers.positions import all_in_sync
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings, load_settings
 from producers.topic_plan import create
-from producers.topics import KafkaUnreachable, can_produce
+from producers.topics import can_produce
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ SESSION = 3.0
 TRANSACTION = 4.0
 #: So many fewer different offers than an exact index compares, by default.
 SPARE_IDS = 192
-#: Seconds without any progress after which the rest counts as never coming.
-STALL = 120.0
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -83,13 +82,7 @@ def run_chaos(options: Options) -> Result:
         photos = stack.enter_context(photo_host(options.seed, slowest=settings.photos.timeout * 1.5))
         members = stack.enter_context(crew(environ, settings, folder, options.matchers))
         progress = stack.enter_context(Progress(settings))
-        brokers = Brokers(
-            cluster.kill,
-            cluster.stop_node,
-            lambda node: cluster.start_node(node, can_produce, timeout=PATIENCE),
-            lambda: all_in_sync(settings.kafka),
-        )
-        conductor = Conductor(members, brokers, photos, progress, SESSION)
+        conductor = Conductor(members, Brokers(cluster, settings.kafka, PATIENCE), photos, progress, SESSION)
         ids = options.ids or max(20, min(options.offers // 3, EXACT - SPARE_IDS))
         events = stream(options.seed, ids, photos.url)
         feeder = Feeder(settings, events, lambda: progress.endings)
@@ -97,8 +90,8 @@ def run_chaos(options: Options) -> Result:
         try:
             struck = _reign(options, faults, members, conductor, feeder, begun)
             photos.mood = "good"
-            _settle(settings, options, members, feeder, progress, all_struck=struck == len(faults))
-            last = _end(settings, members)
+            settle(settings, members, feeder, progress, options.offers if struck == len(faults) else feeder.sent)
+            last = end(settings, members)
         except Exception as failure:  # whatever ends a run early is told in its result
             error = f"{type(failure).__name__}: {failure}"
             log.exception("the run ended early")
@@ -132,84 +125,11 @@ def _reign(  # noqa: PLR0917
     deadline = begun + 60 * options.minutes
     for number, fault in enumerate(faults):
         feeder.allow(fault.at)
-        _await_sent(feeder, fault.at, members)
+        await_sent(feeder, fault.at, members)
         if time.monotonic() > deadline:
             return number
         conductor.strike(fault)
     return len(faults)
-
-
-def _await_sent(feeder: Feeder, count: int, members: Crew) -> None:
-    """Returns when so many events are sent; a failure of the sellers, or no progress, ends the run."""
-    sent, moved = -1, time.monotonic()
-    while feeder.sent < count:
-        if feeder.failure is not None:
-            raise ChaosFailedError(f"the offers could not be sent: {feeder.failure}")
-        if feeder.sent > sent:
-            sent, moved = feeder.sent, time.monotonic()
-        elif time.monotonic() - moved > STALL:
-            raise ChaosFailedError(f"nothing was sent for {STALL:.0f} s")
-        members.revive()
-        time.sleep(0.02)
-
-
-def _settle(
-    settings: Settings, options: Options, members: Crew, feeder: Feeder, progress: Progress, *, all_struck: bool
-) -> None:
-    """Lets everything come to rest: all processes up, all offers sent, everything read."""
-    for member in chain([members.encoder], members.matchers):
-        member.start()
-    feeder.finish(options.offers if all_struck else feeder.sent)
-    moved, before = time.monotonic(), (-1, -1)
-    while feeder.is_alive() or not _finished(settings):
-        now = (feeder.sent, progress.endings)
-        if now != before:
-            moved, before = time.monotonic(), now
-        elif time.monotonic() - moved > STALL:
-            raise ChaosFailedError(f"nothing happened for {STALL:.0f} s, with {now[1]} endings of {now[0]} events")
-        members.revive()
-        time.sleep(0.1)
-    if feeder.failure is not None:
-        raise ChaosFailedError(f"the offers could not be sent: {feeder.failure}")
-
-
-def _finished(settings: Settings) -> bool:
-    try:
-        return finished(settings)
-    except KafkaUnreachable as error:
-        log.warning("%s", error)
-        return False
-
-
-def _end(settings: Settings, members: Crew) -> Member:
-    """Stops all processes, the active matcher last; has each other one follow what it missed. Returns the active one.
-
-    The state of the active one stays as it was when it stopped.
-    """
-    active = members.await_active(PATIENCE)
-    if active is None:
-        raise ChaosFailedError("no matcher decides at the end")
-    for member in (*members.encoders, *(one for one in members.matchers if one is not active), active):
-        if member.running:
-            _stop(member)
-    for member in members.matchers:
-        if member is not active:
-            member.start()
-            _follow(member, settings.topics.features)
-    return active
-
-
-def _follow(member: Member, features: str) -> None:
-    member.start()
-    if not wait_for(lambda: member.owns(features) and member.ready(), PATIENCE):
-        raise ChaosFailedError(f"{member.name} did not follow the log: see {member.log}")
-    _stop(member)
-
-
-def _stop(member: Member) -> None:
-    status = member.stop()
-    if status != 0:
-        member.exits.append((member.log.name, status))
 
 
 def _audit(settings: Settings, folder: Path, members: Crew, feeder: Feeder, active: Member | None) -> Audit:
