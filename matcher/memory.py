@@ -199,6 +199,10 @@ class Memory:
     def index_bytes(self) -> int:
         return self._index.memory_bytes()
 
+    def state_seconds(self) -> float:
+        """Seconds spent with the state file since it was opened."""
+        return self._state.busy_seconds
+
     def stores(self) -> tuple[State, IndexStore]:
         """State and index, for those who check one against the other."""
         return self._state, self._index
