@@ -25,6 +25,12 @@ class Brokers:
         """Raises `broker.cluster.BrokerNotReady`, `broker.node.BrokerDied`."""
         self._cluster.start_node(node, can_produce, timeout=self._patience)
 
+    def freeze(self, node: int) -> None:
+        self._cluster.pause(node)
+
+    def wake(self, node: int) -> None:
+        self._cluster.resume(node)
+
     def whole(self) -> bool:
         """Whether every node is back and has all that the others have."""
         return all_in_sync(self._kafka)

@@ -53,6 +53,7 @@ class Conductor:
             "die_successor": self._die_successor,
             "kill_broker": self._harm_broker,
             "restart_broker": self._harm_broker,
+            "freeze_broker": self._freeze_broker,
             "freeze_encoder": self._freeze_encoder,
             "freeze_matcher": self._freeze_matcher,
             "freeze_encoder_in_transaction": self._freeze_encoder,
@@ -211,11 +212,22 @@ class Conductor:
             self.kills["broker"] += 1
         else:
             self._brokers.stop(fault.node)
-        time.sleep(fault.seconds)
+        time.sleep(3 * fault.seconds)
         self._brokers.start(fault.node)
+        self._await_whole(fault)
+        self._recovered(time.time(), f"broker {fault.node} came back")
+        return True
+
+    def _await_whole(self, fault: Fault) -> None:
         if not wait_for(self._brokers.whole, PATIENCE):
             raise ChaosFailedError(f"broker {fault.node} did not catch up with the others in {PATIENCE:.0f} s")
-        self._recovered(time.time(), f"broker {fault.node} came back")
+
+    def _freeze_broker(self, fault: Fault) -> bool:
+        self._brokers.freeze(fault.node)
+        time.sleep(self._session + 2.0 + fault.seconds)
+        self._brokers.wake(fault.node)
+        self._await_whole(fault)
+        self._recovered(time.time(), f"broker {fault.node} woke")
         return True
 
     def _spoil_photos(self, fault: Fault) -> bool:

@@ -18,6 +18,7 @@ Kind = Literal[
     "die_successor",  # the active one is killed, and the one that takes over dies while it does
     "kill_broker",  # one of three: SIGKILL; a lone one is stopped and started
     "restart_broker",
+    "freeze_broker",  # SIGSTOP for longer than a transaction may take
     "freeze_encoder",  # SIGSTOP for longer than the session time-out
     "freeze_matcher",
     "freeze_encoder_in_transaction",  # at a failpoint
@@ -63,8 +64,8 @@ DEADLY: Mapping[Kind, Sequence[str]] = {
 class Fault(Struct, frozen=True, kw_only=True):
     """One fault. `at`: how many offers are sent before it strikes. `point`: the failpoint, where it is one.
 
-    `seconds`: how long a frozen process stands still beyond the session time-out, a broker or dead process is away,
-    photos are bad. `node`: the broker, from 1. `alone`: nothing else happens until decisions come again; otherwise the
+    `seconds`: how long a frozen process stands still beyond the session time-out, a dead process is away (a
+    quarter of them) or a broker (three times as long), photos are bad. `node`: the broker, from 1. `alone`: nothing else happens until decisions come again; otherwise the
     next fault may strike meanwhile. `instant`: further seconds before it strikes, so that it hits any moment.
     """
 
