@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from chaos.brokers import Brokers
 from chaos.crew import Crew
+from chaos.errors import PATIENCE, ChaosFailedError
 from chaos.faults import Fault, Kind
 from chaos.photos import PhotoHost
 from chaos.processes import Member, wait_for
@@ -14,14 +15,8 @@ from chaos.progress import Progress
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which what must happen counts as not happening.
-PATIENCE = 90.0
 #: Seconds in which a failpoint is reached while there is work, or it is given up.
 REACH_PATIENCE = 20.0
-
-
-class ChaosFailedError(RuntimeError):
-    """The pipeline did not recover; the message says from what."""
 
 
 class Conductor:

@@ -64,9 +64,10 @@ DEADLY: Mapping[Kind, Sequence[str]] = {
 class Fault(Struct, frozen=True, kw_only=True):
     """One fault. `at`: how many offers are sent before it strikes. `point`: the failpoint, where it is one.
 
-    `seconds`: how long a frozen process stands still beyond the session time-out, a dead process is away (a
-    quarter of them) or a broker (three times as long), photos are bad. `node`: the broker, from 1. `alone`: nothing else happens until decisions come again; otherwise the
-    next fault may strike meanwhile. `instant`: further seconds before it strikes, so that it hits any moment.
+    `seconds`: how long a frozen process stands still beyond the session time-out, a dead process is away (a quarter of
+    it) or a broker (three times as long), photos are bad. `node`: the broker, from 1. `alone`: nothing else happens
+    until decisions come again; otherwise the next fault may strike meanwhile. `instant`: further seconds before it
+    strikes, so that it hits any moment.
     """
 
     kind: Kind

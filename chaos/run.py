@@ -15,8 +15,9 @@ from broker.cluster import KafkaCluster
 from chaos.audit import Audit, audit
 from chaos.brokers import Brokers
 from chaos.collect import EXACT, evidence
-from chaos.conduct import PATIENCE, ChaosFailedError, Conductor
+from chaos.conduct import Conductor
 from chaos.crew import Crew, crew, environment
+from chaos.errors import PATIENCE, ChaosFailedError
 from chaos.faults import Fault, Kind, schedule
 from chaos.feeding import Feeder
 from chaos.photos import photo_host

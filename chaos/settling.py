@@ -5,8 +5,8 @@ import time
 from itertools import chain
 
 from chaos.collect import finished
-from chaos.conduct import PATIENCE, ChaosFailedError
 from chaos.crew import Crew
+from chaos.errors import PATIENCE, ChaosFailedError
 from chaos.feeding import Feeder
 from chaos.processes import Member, wait_for
 from chaos.progress import Progress
