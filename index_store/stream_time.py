@@ -1,4 +1,4 @@
-"""Time as the stream of offers tells it: it passes only while records come, so a stream that stood still ages nobody."""
+"""Time as the stream of offers tells it: it passes only while records come; a stream that stands still ages none."""
 
 from __future__ import annotations
 

@@ -41,6 +41,9 @@ class Metrics:
             "offermatch_offers_decided", "Decisions published, by outcome (gone: the offer was deleted).", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        self.expired = Counter(
+            "offermatch_offers_expired", "Offers that left since they were not seen again in time.", registry=registry
+        )
         self.skipped = Counter(
             "offermatch_versions_skipped", "Offer versions that led to no decision (superseded, reindexed).", ["why"],
             registry=registry,
