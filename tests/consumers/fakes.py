@@ -1,5 +1,6 @@
 """What stands around a worker: clock, group, transactions, all in the hands of the test."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ class FakeBroker:
         group: Any,
         *,
         notes: Mapping[Partition, str],
-        until: float,
+        until: float = math.inf,
     ) -> dict[Partition, int]:
         assert group == "metadata"
         assert self.renewed >= 0, "published before the failed transaction was settled"

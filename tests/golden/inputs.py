@@ -5,8 +5,8 @@ import numpy as np
 
 from matcher.clock import Clock
 from matcher.deciding.arrivals import Arrival
-from matcher.deciding.steps import Decided, Expired, Gone, Refused, Skipped, Step
 from matcher.deciding.identity import product_id, review_id
+from matcher.deciding.steps import Decided, Expired, Gone, Refused, Skipped, Step
 from matcher.encoding import RawFeatures
 from matcher.events.dead_letter import Failure, dead_letter
 from matcher.events.decision import Candidate, Decision, Evidence

@@ -142,7 +142,10 @@ def test_a_misspelt_variable_is_an_error_that_lists_the_right_ones(variable: str
     [
         ("[matcher]\nbatch_size = 0", r"\[matcher\] batch_size: expected `int` >= 1, got 0"),
         ('[matcher]\nbatch_size = "10"', r"\[matcher\] batch_size: expected `int`, got `str`, got '10'"),
-        ("[matcher]\nexpire_after = 3_599", r"\[matcher\] expire_after: expected 0 \(never\), or seconds from 3,600 on"),
+        (
+            "[matcher]\nexpire_after = 3_599",
+            r"\[matcher\] expire_after: expected 0 \(never\), or seconds from 3,600 on",
+        ),
         ("[matcher]\nbatch = 5", r"\[matcher\] batch: no such setting; \[matcher\] has batch_size, bundle"),
         ("[match]\nbatch_size = 5", r"\[match\]: no such section; there are kafka, topics"),
         ("matcher = 5", r"matcher: expected a table, like \[matcher\], got 5"),
