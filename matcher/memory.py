@@ -1,12 +1,14 @@
 """The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
+from index_store.cells.recall import Probe
+from index_store.cells.store import CellStore
 from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
 from index_store.rows import Version as RowVersion
 from index_store.state import State
@@ -222,6 +224,10 @@ class Memory:
 
     def index_bytes(self) -> int:
         return self._index.memory_bytes()
+
+    def probe(self, queries: int, *, seed: int) -> Iterator[Probe | None]:
+        """See `index_store.cells.store.CellStore.probe`; nothing where the index is not in this process."""
+        return self._index.probe(queries, seed=seed) if isinstance(self._index, CellStore) else iter(())
 
     def stores(self) -> tuple[State, IndexStore]:
         """State and index, for those who check one against the other."""

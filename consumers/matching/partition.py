@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from consumers.limit import DeadLetterLimit, Tally, notes_of
 from consumers.matching.expiring import Expiring
 from consumers.matching.follower import Follower
+from consumers.matching.probing import RecallWatch
 from matcher.clock import Clock
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
 from matcher.deciding.conditions import Conditions
@@ -64,6 +65,7 @@ class OwnedPartition:
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
         self._follower: Follower | None = None
         self._expiring = Expiring(memory, settings.matcher.batch_size, clock)
+        self._recall = RecallWatch(number, memory, metrics, clock)
 
     def take_over(self) -> int:
         """Fences whoever had it and starts to follow; returns the offset from which this process decides."""
@@ -126,6 +128,11 @@ class OwnedPartition:
         self._commit(steps, records[-1].offset + 1, tallies, until)
         self._limit.keep(tallies)
         self._count(steps)
+
+    def tend(self) -> None:
+        """What is due between two batches: see `expire`, and a step of watching the recall. Raises as `expire`."""
+        self.expire()
+        self._recall.turn()
 
     def expire(self) -> None:
         """Lets offers go that were not seen again in time, some at once, as if they had been withdrawn.

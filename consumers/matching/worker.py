@@ -87,7 +87,7 @@ class MatchWorker:
                 if self._waiting[partition]:
                     self._decide(partition, owned)
                 if partition not in self._broken:
-                    self._try(partition, owned.expire)
+                    self._try(partition, owned.tend)
         self._announce()
         return rewinds
 

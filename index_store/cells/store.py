@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,8 @@ from index_store.cells.folders import Folders
 from index_store.cells.growth import Growth
 from index_store.cells.index import CellIndex
 from index_store.cells.loading import Loaded, Loading, half
-from index_store.cells.report import CellReport, Probe, probe, report
+from index_store.cells.recall import Probe, RecallScan
+from index_store.cells.report import CellReport, report
 from index_store.cells.search import NORMAL, Effort, search
 from index_store.flat import FlatStore
 from index_store.store import (
@@ -170,10 +171,21 @@ class CellStore:
         with self._lock:
             return report(self._cells if self._cells is not None else self._exact())
 
-    def probe(self, queries: int, k: int = 10, *, seed: int = 0) -> Probe:
-        """Recall of searches for some of the entries themselves, against all entries."""
+    def probe(self, queries: int, k: int = 10, *, seed: int = 0) -> Iterator[Probe | None]:
+        """Recall of searches for some of the entries themselves, against all entries: None after each of many short
+        steps, then the result. The index can be used and changed between two steps."""
         with self._lock:
-            return probe(self._cells if self._cells is not None else self._exact(), queries, k, seed)
+            cells = self._cells
+            queries = min(queries, len(cells if cells is not None else self._exact()))
+            scan = None if cells is None or not queries else RecallScan(cells, queries, k, seed)
+        result = None
+        while scan is not None and result is None:
+            with self._lock:
+                # So few are left that the index is exact again.
+                result = scan.step() if self._cells is cells else Probe(queries, k, 1.0)
+            if result is None:
+                yield None
+        yield result or Probe(queries, k, 1.0)
 
     def close(self) -> None:
         """See `IndexStore.close`. The files stay, for `load` in the next run."""

@@ -57,7 +57,7 @@ class FakePartition:
             raise failure
         self.decided.append([record.offset for record in records])
 
-    def expire(self) -> None:
+    def tend(self) -> None:
         assert not self.following, "let offers go before the log was followed"
         failure, self.fail_expiry = self.fail_expiry, None
         if failure is not None:
