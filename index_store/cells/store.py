@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -101,14 +102,14 @@ class CellStore:
         _, last = np.unique(keys[::-1], return_index=True)
         rows = len(keys) - 1 - last
         with self._lock, one_thread():
+            # First, since a full disk may stop it.
+            self._maintain(len(keys))
             if self._cells is not None:
                 self._cells.upsert(keys[rows], halves[rows], sellers[rows], blocks[rows])
             else:
-                few = self._exact()
-                few.upsert(keys, vectors, sellers, blocks)
                 if self._growth is not None:
                     self._growth.upsert(keys[rows], vectors[rows], sellers[rows], blocks[rows])
-            self._maintain(len(keys))
+                self._exact().upsert(keys, vectors, sellers, blocks)
 
     def remove(self, keys: Keys) -> int:
         """See `IndexStore.remove`."""
@@ -123,7 +124,8 @@ class CellStore:
                 count = self._exact().remove(keys)
                 if self._growth is not None:
                     self._growth.remove(keys)
-            self._maintain(count)
+            with suppress(OSError):  # a full disk: tried again with the next write, which says so
+                self._maintain(count)
             return count
 
     def search(
@@ -206,7 +208,14 @@ class CellStore:
         if self._growth is None and len(few) >= self._exact_below:
             self._growth = Growth(few, self._folders.new, self._seed)
         if self._growth is not None:
-            grown = self._growth.step(rows)
+            try:
+                grown = self._growth.step(rows)
+            except OSError:
+                # It cannot be gone on with; the next one begins anew, with the room that this one had.
+                self._growth.close()
+                self._growth = None
+                self._folders.keep(None)
+                raise
             if grown is not None:
                 self._growth = None
                 self._use(grown)
