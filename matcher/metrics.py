@@ -90,6 +90,10 @@ class Metrics:
             "offermatch_index_recall_ratio", "Share of the nearest that searches found, in the last sample.",
             ["partition"], registry=registry,
         )  # fmt: skip
+        self.state_busy = Gauge(
+            "offermatch_state_busy_seconds", "Spent reading and writing the state file since the partition was opened.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "offermatch_consumer_lag_records", "Records of an assigned partition still to be read.",
             ["topic", "partition"], registry=registry,
@@ -123,3 +127,4 @@ class Metrics:
         self.index_offers.remove_by_labels({"partition": str(partition)})
         self.index_bytes.remove_by_labels({"partition": str(partition)})
         self.index_recall.remove_by_labels({"partition": str(partition)})
+        self.state_busy.remove_by_labels({"partition": str(partition)})
