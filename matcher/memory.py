@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from index_store.cells.recall import Probe
 from index_store.cells.store import CellStore
-from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
-from index_store.rows import Version as RowVersion
+from index_store.rows import Changes, FeatureRow, Identity
 from index_store.state import State
 from index_store.store import IndexStore
 from index_store.stream_time import StreamTime
@@ -29,6 +28,7 @@ from matcher.index_choice import open_index
 from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
+from matcher.rows import decision_row, row_version
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -175,12 +175,12 @@ class Memory:
                 time = self._expiry.at(time, step.arrival.record.timestamp_ms)
                 if step.vector is not None:
                     features.append(self._feature_row(step.arrival, step.vector, time))
-            if isinstance(step, Decided):
-                decisions.append(_decision_row(step.arrival, step.decision))
-            elif isinstance(step, Gone):
-                decisions.append(_decision_row(step.arrival, None))
+            if isinstance(step, Decided | Gone):
+                decision, arrival = step.decision if isinstance(step, Decided) else None, step.arrival
+                time_ms = arrival.seen.time_ms or arrival.record.timestamp_ms
+                decisions.append(decision_row(arrival.offer_id, arrival.version, decision, time_ms))
             elif isinstance(step, Expired):
-                decisions.append(_row(step.offer_id, step.version, None, step.time_ms))
+                decisions.append(decision_row(step.offer_id, step.version, None, step.time_ms))
         self._apply(Changes(features=features, decisions=decisions, positions=positions, stream_time=time))
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
@@ -196,7 +196,7 @@ class Memory:
         for arrival, vector in zip(offered, vectors, strict=True):
             time = self._expiry.at(time, arrival.record.timestamp_ms)
             features.append(self._feature_row(arrival, vector, time))
-        decisions = [_published_row(p) for p in published]
+        decisions = [decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published]
         self._apply(Changes(features=features, decisions=decisions, positions=positions, stream_time=time))
         for arrival in offered:
             self._recent.forget(arrival.offer_id)
@@ -215,7 +215,7 @@ class Memory:
         raw = keeps_raw(self._bundle)
         return FeatureRow(
             offer_id=arrival.offer_id,
-            version=_row_version(arrival.version),
+            version=row_version(arrival.version),
             seller_id=arrival.seller_id,
             payload=msgspec.json.encode(features.offer),
             vector=vector,
@@ -258,25 +258,3 @@ def _best(scores: F64Array, k: int) -> I64Array:
     if len(scores) <= k:
         return np.arange(len(scores))
     return np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
-
-
-def _decision_row(arrival: Arrival, decision: Decision | None) -> DecisionRow:
-    return _row(arrival.offer_id, arrival.version, decision, arrival.seen.time_ms or arrival.record.timestamp_ms)
-
-
-def _published_row(published: Published) -> DecisionRow:
-    return _row(published.offer_id, published.version, published.decision, published.time_ms)
-
-
-def _row(offer_id: str, version: Version, decision: Decision | None, time_ms: int) -> DecisionRow:
-    return DecisionRow(
-        offer_id=offer_id,
-        version=_row_version(version),
-        product_id=decision.product_id if decision else None,
-        outcome=decision.outcome if decision else "gone",
-        updated_at=time_ms,
-    )
-
-
-def _row_version(version: Version) -> RowVersion:
-    return RowVersion(version.partition, version.offset)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matcher.events.envelope import Outgoing, Record
-from producers.transaction import AbortedError, OutcomeUnknownError, Partition
+from producers.transaction import NO_NOTES, AbortedError, OutcomeUnknownError, Partition
 
 
 class HandClock:
@@ -46,7 +46,7 @@ class FakeBroker:
         offsets: Mapping[Partition, int],
         group: Any,
         *,
-        notes: Mapping[Partition, str],
+        notes: Mapping[Partition, str] = NO_NOTES,
         until: float = math.inf,
     ) -> dict[Partition, int]:
         assert group == "metadata"
@@ -56,7 +56,7 @@ class FakeBroker:
         if failure is None or isinstance(failure, CommittedElsewhereError):
             self.published += records
             self.offsets |= offsets
-            self.notes |= notes
+            self.notes |= {place: notes.get(place, "") for place in offsets}
             self.transactions.append((len(records), dict(offsets)))
         if failure is not None:
             self.renewed = -1
