@@ -1,0 +1,9 @@
+"""x"""
+
+
+def drawing(d):
+    return ""
+
+
+def markdown(d):
+    return ""
