@@ -498,9 +498,10 @@ def bench_index(
 
     from rich.console import Console
 
-    from benchmarks.index.pages import drawing, markdown
+    from benchmarks.index.plot import drawing
     from benchmarks.index.session import Plan
     from benchmarks.index.session import bench_index as measure
+    from benchmarks.index.tables import markdown
     from benchmarks.results import table
     from matcher.clock import SystemClock
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.index.duel.course import Judge, make_course
-from benchmarks.index.duel.figures import Alone, Duel, Figures, Ledger
 from benchmarks.index.duel.fight import fight
+from benchmarks.index.duel.figures import Alone, Duel, Figures, Ledger
 from benchmarks.index.rivals.makers import check
 from benchmarks.index.run import label, measure_alone
 from benchmarks.results import Benchmark, Result, compared, machine, versions
@@ -106,7 +106,7 @@ def _duels(plan: Plan, size: int, ledger: Ledger, folder: Path, here: str) -> It
                 place = folder / f"duels-{size}"
                 place.mkdir()
                 judge = Judge(make_course(size, place))
-            duel = fight(judge, reference, plan.rounds, plan.limit, place, here)
+            duel = fight(judge, reference, place, rounds=plan.rounds, limit=plan.limit, machine=here)
             ledger.add(duel)
         yield duel
 

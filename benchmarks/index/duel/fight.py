@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 import numpy as np
+from msgspec.structs import replace
 
 from benchmarks.index.duel.course import BATCH, LARGE_BATCH, MIXED_ROUNDS, SAMPLE, Judge
 from benchmarks.index.duel.entrant import Entrant, Failed
@@ -25,11 +26,11 @@ _PHASE_SECONDS: Final = 60.0
 _OPERATIONS: Final = 3 * BATCH + BATCH // 2  # of a mixed round: searches twice, upserts, removals
 
 
-def fight(judge: Judge, reference: str, rounds: int, limit: float, folder: Path, machine: str) -> Duel:
+def fight(judge: Judge, reference: str, folder: Path, *, rounds: int, limit: float, machine: str) -> Duel:
     """Both are filled, searched, changed and searched again. `limit`: seconds that filling the reference may take, and
     every later request. Raises `Failed` if ours did not do what it should."""
     course = judge.course
-    facts = {"size": course.size, "reference": reference, "machine": machine}
+    duel = Duel(size=course.size, reference=reference, machine=machine)
     with (
         Entrant(course, reference, folder / reference) as their_entrant,
         Entrant(course, OURS, folder / OURS) as our_entrant,
@@ -41,7 +42,7 @@ def fight(judge: Judge, reference: str, rounds: int, limit: float, folder: Path,
         except Failed as error:
             got = their_entrant.taken
             where = f" after {got:,} of {course.size:,} offers" if got < course.size else ""
-            return Duel(**facts, not_run=f"{error}{where}")
+            return replace(duel, not_run=f"{error}{where}")
         ours = _Side(judge, our_entrant, limit)
         ours.build()
         ours.tune(choose=False)
@@ -60,7 +61,7 @@ def fight(judge: Judge, reference: str, rounds: int, limit: float, folder: Path,
                     raise
                 theirs.remarks.append(f"ended early: {error}")
                 break
-        return Duel(**facts, ours=ours.figures(), theirs=theirs.figures())
+        return replace(duel, ours=ours.figures(), theirs=theirs.figures())
 
 
 class _Side:
@@ -167,11 +168,11 @@ def _searches(sides: tuple[_Side, _Side], rounds: int) -> None:
 
 def _replacements(sides: tuple[_Side, _Side]) -> None:
     """Large batches in turns, until all are done or one side's time is over; the other goes on."""
-    _in_turns(sides, len(sides[0].course.large[0]), "large batches", lambda side, number: _replace(side, number))
+    _in_turns(sides, len(sides[0].course.large[0]), "large batches", _replace)
 
 
 def _mixed_load(sides: tuple[_Side, _Side]) -> None:
-    _in_turns(sides, MIXED_ROUNDS, "mixed rounds", lambda side, number: _mixed(side, number))
+    _in_turns(sides, MIXED_ROUNDS, "mixed rounds", _mixed)
 
 
 def _in_turns(sides: tuple[_Side, _Side], rounds: int, what: str, step: Callable[[_Side, int], float]) -> None:

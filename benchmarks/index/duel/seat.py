@@ -1,4 +1,4 @@
-"""The process in which one index runs: it does what it is asked, measures how long that takes, and holds nothing else."""
+"""The process in which one index runs: it does what it is asked, and measures how long that takes."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ class Seat:
 
 
 def serve(connection: Connection, course: Course, name: str, folder: Path, progress: Any) -> None:
-    """What the process does: answer calls of the methods of `Seat` with (True, result) or (False, what went wrong), until
-    the other side ends."""
+    """What the process does: answer calls of the methods of `Seat` with (True, result) or (False, what went wrong),
+    until the other side ends."""
     seat: Seat | None = None
     try:
         while True:

@@ -37,7 +37,7 @@ class USearch:
         """See `Rival.search`."""
         self._index.expansion_search = self.effort
         found = self._index.search(queries, k, threads=threads())
-        keys = found.keys.astype(np.int64)
+        keys: Keys = found.keys.astype(np.int64)
         keys[np.arange(k) >= found.counts[:, None].astype(np.int64)] = -1
         return keys
 

@@ -1,9 +1,0 @@
-"""x"""
-
-
-def drawing(d):
-    return ""
-
-
-def markdown(d):
-    return ""
