@@ -30,12 +30,12 @@ text { font: 12px sans-serif; fill: #222 } .head { font-weight: bold; font-size:
 _HEAD: Final = 56  # height of the legend
 _TITLE: Final = 24
 _DECADES: Final = (0.0, 5.0)
-_STEP: Final = 500  # bytes
+_STEPS: Final = (1, 2, 5)  # times a power of ten: where the axis of bytes may end
 
 
 def drawing(duels: Sequence[Duel]) -> str:
-    """An SVG file, a row for each size. A line goes through the efforts that were tried, each measured by itself; a dot
-    is what was chosen, measured in turns with ours."""
+    """An SVG file, a row for each size. A line goes through the efforts that were tried, each measured by itself, as
+    far as no other was both faster and better; a dot is what was chosen, measured in turns with ours."""
     sizes = sorted({duel.size for duel in duels})
     height = _HEAD + len(sizes) * (HEIGHT + _TITLE)
     shapes = [_legend([name for name in _COLOURS if name == "ours" or any(duel.reference == name for duel in duels)])]
@@ -75,9 +75,9 @@ def _recall(duels: Sequence[Duel]) -> Markup:
         title="Searches a second by recall",
     )
     for name, figures in _indexes(duels):
-        points = sorted((_nines(point.recall), math.log10(point.rate)) for point in figures.curve)
-        plot.line(points, name, name)
-        for point in figures.curve:
+        curve = _front(figures.curve)
+        plot.line([(_nines(point.recall), math.log10(point.rate)) for point in curve], name, name)
+        for point in curve:
             plot.dot(_nines(point.recall), math.log10(point.rate), 2, name, _said(name, point))
         rate, recall = _of(duels, name, "search_all"), _of(duels, name, "recall_all")
         if rate and recall is not None:
@@ -89,7 +89,7 @@ def _bytes(duels: Sequence[Duel]) -> Markup:
     names = [name for name, _ in _indexes(duels)]
     most = max((_of(duels, name, "bytes_per_offer") or 0 for name in names), default=0)
     plot = Plot(
-        (0, max(1, math.ceil(most / _STEP)) * _STEP),
+        (0, _end(most)),
         _DECADES,
         x_label="bytes of memory an offer",
         y_label="searches a second",
@@ -114,6 +114,21 @@ def _of(duels: Sequence[Duel], name: str, figure: str) -> float | None:
         return typical(duels, figure)
     (value,) = (getattr(duel.theirs, figure) for duel in duels if duel.reference == name)
     return None if value is None else float(value)
+
+
+def _front(curve: Sequence[Point]) -> list[Point]:
+    """Without the efforts for which another one is both faster and better; by falling rate."""
+    front: list[Point] = []
+    for point in sorted(curve, key=lambda point: (-point.rate, -point.recall)):
+        if not front or point.recall > front[-1].recall:
+            front.append(point)
+    return front
+
+
+def _end(most: float) -> float:
+    """The end of an axis from 0 that has room for this."""
+    power = 10 ** math.floor(math.log10(max(most, 1)))
+    return next(float(step * power) for step in (*_STEPS, 10) if step * power >= most)
 
 
 def _nines(recall: float) -> float:

@@ -57,7 +57,7 @@ def _theirs(ours: Figures, theirs: Figures) -> str:
     cells = []
     for name in _RATES:
         mine, other = getattr(ours, name), getattr(theirs, name)
-        cells.append(_number(other) + (f" ({mine / other:.2g})" if mine is not None and other else ""))
+        cells.append(_number(other) + (f" ({_ratio(mine / other)})" if mine is not None and other else ""))
     return _row([theirs.title, _recalls([getattr(theirs, name) for name in _RECALLS]), *cells])
 
 
@@ -75,6 +75,10 @@ def _recalls(values: Sequence[float | None]) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -45,6 +45,8 @@ class MilvusLite:
                 part = slice(start, start + _SEND)
                 self._client.insert(_NAME, _rows(keys[part], vectors[part], brands[part]))
         self._client.flush(_NAME)
+        # Graphs are built in the background, and searches compare with all until then; loading waits for them.
+        self._client.release_collection(_NAME)
         self._client.load_collection(_NAME)
 
     def search(self, queries: Vectors, k: int, brands: Brands | None) -> Keys:
