@@ -520,10 +520,16 @@ def bench_index(
     from benchmarks.results import table
     from matcher.clock import SystemClock
 
-    numbers = [int(part) for part in sizes.split(",")]
+    try:
+        numbers = [int(part) for part in sizes.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"expected numbers of offers like 10000,100000, got {sizes!r}") from None
+    for file in (ledger, plot, tables):
+        if file is not None and not file.absolute().parent.is_dir():  # said now rather than when hours are over
+            raise typer.BadParameter(f"there is no folder for {file}")
     plan = Plan(numbers, [part for part in references.split(",") if part], rounds, limit, ledger)
     with tempfile.TemporaryDirectory() as folder:
-        benchmark = measure(plan, SystemClock(), Path(folder), Console(stderr=True).print)
+        benchmark = measure(plan, SystemClock(), Path(folder), lambda line: typer.echo(line, err=True))
     Console().print(table(benchmark))
     if plot is not None:
         plot.write_text(drawing(benchmark.duels), encoding="utf-8")
