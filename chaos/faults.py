@@ -50,7 +50,7 @@ WEIGHTS: Mapping[Kind, int] = {
     "kill_broker": 3,
 }
 _WEIGHTED = [kind for kind in KINDS for _ in range(WEIGHTS.get(kind, 1))]
-NOT_ALONE = ("kill_broker",)
+NOT_ALONE = ("kill_broker", "freeze_broker")
 IN_TRANSACTION = (failpoints.OPEN, failpoints.COMPLETE)
 DEADLY: Mapping[Kind, Sequence[str]] = {
     "die_encoder": (failpoints.OPEN, failpoints.COMPLETE, failpoints.COMMITTED),
