@@ -37,7 +37,7 @@ def finished(settings: Settings) -> bool:
 
 
 def evidence(
-    settings: Settings, folder: Path, states: Mapping[str, Path], accepted: Mapping[str, int], *, supersedes: bool
+    settings: Settings, folder: Path, states: Mapping[str, Path], accepted: Mapping[str, int], unsure: Mapping[str, int]
 ) -> Evidence:
     """Everything, once no process is left. `states`: name → state folder. Works in `folder`."""
     kafka, topics = settings.kafka, settings.topics
@@ -77,9 +77,9 @@ def evidence(
         matcher_offsets=committed_offsets(kafka, settings.matcher.group, topics.features),
         states=copies,
         accepted=accepted,
+        unsure=unsure,
         calm=calm,
         calm_state=calm_state,
-        supersedes=supersedes,
     )
 
 

@@ -1,5 +1,6 @@
 """Sends the stream in a thread, no further ahead of the decisions than a given backlog, whatever becomes of Kafka."""
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +11,9 @@ from matcher.events.envelope import JSON, OFFERED, Envelope, Outgoing, Record
 from matcher.events.place import Place
 from matcher.settings import Settings
 from producers.dead_letters import put_back_record
-from producers.plain import Publisher
+from producers.plain import NotDeliveredError, Publisher
+
+log = logging.getLogger(__name__)
 
 SOURCE = "/offermatch/chaos"
 #: Records that may be under way: sent, and not yet decided.
@@ -28,7 +31,9 @@ REMEMBERED = 200
 class Feeder(threading.Thread):
     """`sent` counts events handed over. `allow(n)` lets it run to the n-th; beyond, it trickles until `finish`.
 
-    `endings` tells how many decisions and dead letters there are. `failure` is what ended it, if anything did.
+    `accepted`: topic → how many records Kafka has acknowledged; `unsure`: how many more may be there, since a producer
+    failed that had not heard of them. `endings` tells how many decisions and dead letters there are. `failure` is what
+    ended it, if anything did.
     """
 
     def __init__(self, settings: Settings, events: Iterator[Event], endings: Callable[[], int]) -> None:
@@ -43,6 +48,8 @@ class Feeder(threading.Thread):
         self._remembered: dict[int, Record] = {}
         self.sent = 0
         self.accepted: Counter[str] = Counter()
+        self.unsure: Counter[str] = Counter()
+        self._open: Counter[str] = Counter()
         self.failure: Exception | None = None
 
     def allow(self, count: int) -> None:
@@ -56,13 +63,28 @@ class Feeder(threading.Thread):
 
     def run(self) -> None:
         try:
-            with Publisher(self._settings.kafka, self._clock, patience=AWAY) as publisher:
-                self._feed(publisher)
+            while not self._feed_on():
+                log.warning("the sellers go on with another producer")
         except Exception as error:  # a thread's failure is told to whoever watches it
             self.failure = error
 
+    def _feed_on(self) -> bool:
+        """Whether all that is to be sent was; False when the producer failed, as a seller's may where brokers fail.
+
+        What it had not heard of then may or may not be on the topics.
+        """
+        self._open.clear()
+        try:
+            with Publisher(self._settings.kafka, self._clock, patience=AWAY) as publisher:
+                self._feed(publisher)
+        except NotDeliveredError as error:
+            log.warning("%s", error)
+            self.unsure.update(self._open)
+            return False
+        return True
+
     def _feed(self, publisher: Publisher) -> None:
-        ended, moved = 0, self._clock.monotonic()
+        ended, moved = self._endings(), self._clock.monotonic()
         open_ = 0  # sent and not ended, as far as one can tell
         while self._last is None or self.sent < self._last:
             endings = self._endings()
@@ -89,9 +111,11 @@ class Feeder(threading.Thread):
 
         def taken(place: Place) -> None:
             self.accepted[topic] += 1
+            self._open[topic] -= 1
             if event.again is None and not event.doomed:
                 self._remember(event, place)
 
+        self._open[topic] += 1
         publisher.send(record, taken)
 
     def _remember(self, event: Event, place: Place) -> None:

@@ -137,7 +137,7 @@ def _audit(settings: Settings, folder: Path, members: Crew, feeder: Feeder, acti
     """After a run that failed only the topics are looked at: the states are somewhere on their way."""
     states = {one.name: one.state for one in members.matchers if one.state is not None} if active else {}
     try:
-        return audit(evidence(settings, folder, states, feeder.accepted if active else {}, supersedes=False))
+        return audit(evidence(settings, folder, states, feeder.accepted if active else {}, feeder.unsure))
     except Exception:
         log.exception("no audit was possible")
         return nothing_audited()

@@ -54,9 +54,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """Everything on the topics as a `read_committed` reader sees it, each partition in its order, and the rest.
 
     `encoder_offsets`, `matcher_offsets`: partition → what the group has committed. `accepted`: topic → how many records
-    Kafka has acknowledged to those who sent them (sellers; to `features`: strangers). `calm`: what one undisturbed
-    matcher publishes on `matches` and `needs-review` when it reads the same features; None where that was not tried.
-    `supersedes`: whether encoders may leave out a version when a newer one of the offer is there.
+    Kafka has acknowledged to those who sent them (sellers; to `features`: strangers). `unsure`: how many more may be
+    there, since they were sent and never answered for. `calm`: what one undisturbed matcher publishes on `matches` and
+    `needs-review` when it reads the same features; None where that was not tried. `supersedes`: whether encoders may
+    leave out a version when a newer one of the offer is there.
     """
 
     names: Names
@@ -70,6 +71,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     matcher_offsets: Mapping[int, int | None]
     states: Sequence[StateCopy]
     accepted: Mapping[str, int]
+    unsure: Mapping[str, int] = {}
     calm: Sequence[Outgoing] | None = None
     calm_state: StateCopy | None = None
     supersedes: bool = False
