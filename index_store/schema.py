@@ -74,7 +74,15 @@ _RAW_FEATURES: Final[Migration] = (
     "INSERT INTO facts SELECT 'raw_features', 'false' WHERE EXISTS (SELECT 1 FROM facts)",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES)
+# A file from before has no blocks, and says so: it cannot be told which block its offers belong to.
+_BLOCKS: Final[Migration] = (
+    "CREATE TABLE blocks (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    "ALTER TABLE vectors ADD COLUMN block INTEGER NOT NULL DEFAULT -1",
+    "ALTER TABLE pending ADD COLUMN block TEXT",
+    "INSERT INTO facts SELECT 'blocks', '0' WHERE EXISTS (SELECT 1 FROM facts)",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _BLOCKS)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
