@@ -27,8 +27,7 @@ _PROMISES: Final = (
         "vectors have an unknown seller",
     ),
     (
-        "SELECT count(*) FROM vectors LEFT JOIN blocks ON number = block"
-        " WHERE block >= 0 AND blocks.number IS NULL",
+        "SELECT count(*) FROM vectors LEFT JOIN blocks ON number = block WHERE block >= 0 AND blocks.number IS NULL",
         "vectors have an unknown block",
     ),
     (

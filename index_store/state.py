@@ -33,7 +33,7 @@ from index_store.rows import (
     StoredContent,
     StoredOffer,
 )
-from index_store.store import NO_SELLER, Keys, Rows, SellerCodes, Vectors, check_dim
+from index_store.store import NO_SELLER, Keys, Rows, SellerCodes, check_dim
 
 
 class State:

@@ -105,9 +105,7 @@ class IndexStore(Protocol):
         ...
 
 
-def labels_at(
-    slots: npt.NDArray[np.int64], sellers: SellerCodes, blocks: BlockCodes
-) -> tuple[SellerCodes, BlockCodes]:
+def labels_at(slots: npt.NDArray[np.int64], sellers: SellerCodes, blocks: BlockCodes) -> tuple[SellerCodes, BlockCodes]:
     """What `IndexStore.labels` returns, of entries at these slots (i64[n], -1: not there) of two columns."""
     there = slots >= 0
     found = np.full(len(slots), NO_SELLER, np.int32), np.full(len(slots), NO_BLOCK, np.int32)

@@ -7,14 +7,14 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
-from index_store.rows import Version as RowVersion
+from index_store.rows import Changes, DecisionRow, Identity
 from index_store.state import State
 from index_store.store import IndexStore
 from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array, I32Array, I64Array
+from matcher.brands import READING, BrandTable, searched_blocks
 from matcher.deciding.arrivals import Arrival
-from matcher.deciding.batch import Decided, Gone, Skipped, Step
+from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step
 from matcher.deciding.content import Content, keeps_raw, read_content
 from matcher.deciding.known import Hit, Known, exact_scores
 from matcher.events.decision import Decision
@@ -24,6 +24,7 @@ from matcher.index_choice import open_index
 from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
+from matcher.rows import block_names, decision_row, feature_row
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -61,12 +62,14 @@ class Memory:
             topics=tuple(topics),
             partitions=partitions,
             raw_features=keeps_raw(bundle),
+            blocks=READING if bundle.search.brand_blocks else 0,
         )
         self._bundle = bundle
         self._recent = Recent()
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
+            self._brands = BrandTable(self._state.block_names()) if bundle.search.brand_blocks else None
             self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
         except BaseException:
             self._state.close()
@@ -80,11 +83,19 @@ class Memory:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
         return {offer_id: row.product_id for offer_id, row in rows.items() if row.product_id is not None}
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
-        codes = None
+    def nearest(
+        self,
+        vectors: F32Array,
+        k: int,
+        not_sellers: Sequence[str | None] | None,
+        by_brand: Sequence[Offer] | None = None,
+    ) -> Sequence[Sequence[Hit]]:
+        codes = blocks = None
         if not_sellers is not None:
             codes = self._state.seller_codes(not_sellers, create=False)
-        rows = self._nearest_keys(vectors, k, codes)
+        if by_brand is not None and self._brands is not None:
+            blocks = searched_blocks(self._brands, by_brand)
+        rows = self._nearest_keys(vectors, k, codes, blocks)
         keys = np.unique(np.concatenate(rows))
         if not len(keys):
             return [()] * len(vectors)
@@ -111,12 +122,19 @@ class Memory:
                 held[place] = content
         return [content for content in held if content is not None]
 
-    def _nearest_keys(self, vectors: F32Array, k: int, codes: I32Array | None) -> list[I64Array]:
+    def _nearest_keys(
+        self, vectors: F32Array, k: int, codes: I32Array | None, blocks: I32Array | None
+    ) -> list[I64Array]:
         """For each embedding the keys of at least the k nearest, and of all whose score equals that of the k-th."""
         rows: list[I64Array] = [np.empty(0, np.int64)] * len(vectors)
         open_, fetch = np.arange(len(vectors)), k + SPARE
         while len(open_):
-            hits = self._index.search(vectors[open_], fetch, not_sellers=None if codes is None else codes[open_])
+            hits = self._index.search(
+                vectors[open_],
+                fetch,
+                not_sellers=None if codes is None else codes[open_],
+                blocks=None if blocks is None else blocks[open_],
+            )
             for row, keys in zip(open_.tolist(), hits.keys, strict=True):
                 rows[row] = keys[keys >= 0]
             tied = (hits.keys[:, -1] >= 0) & (hits.scores[:, -1] == hits.scores[:, k - 1])
@@ -145,12 +163,13 @@ class Memory:
         features, decisions = [], []
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.vector is not None:
-                features.append(self._feature_row(step.arrival, step.vector))
+                features.append(feature_row(step.arrival, step.vector, self._bundle))
             if isinstance(step, Decided):
-                decisions.append(_decision_row(step.arrival, step.decision))
+                decisions.append(_decided(step.arrival, step.decision))
             elif isinstance(step, Gone):
-                decisions.append(_decision_row(step.arrival, None))
-        self._apply(Changes(features=features, decisions=decisions, positions=positions))
+                decisions.append(_decided(step.arrival, None))
+        blocks = block_names([step.arrival for step in steps if not isinstance(step, Refused)], self._bundle)
+        self._apply(Changes(features=features, decisions=decisions, positions=positions, blocks=blocks))
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
@@ -163,9 +182,10 @@ class Memory:
         vectors = project([a.features for a in offered if a.features is not None], self._bundle)
         self._apply(
             Changes(
-                features=[self._feature_row(a, vector) for a, vector in zip(offered, vectors, strict=True)],
-                decisions=[_published_row(p) for p in published],
+                features=[feature_row(a, vector, self._bundle) for a, vector in zip(offered, vectors, strict=True)],
+                decisions=[decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published],
                 positions=positions,
+                blocks=block_names(offered, self._bundle),
             )
         )
         for arrival in offered:
@@ -173,24 +193,12 @@ class Memory:
 
     def _apply(self, changes: Changes) -> None:
         applied = self._state.apply(changes)
+        if self._brands is not None:
+            self._brands.learn(applied.new_blocks)
         if len(applied.removed):
             self._index.remove(applied.removed)
         if len(applied.keys):
-            self._index.upsert(applied.keys, applied.vectors, applied.sellers)
-
-    def _feature_row(self, arrival: Arrival, vector: F32Array) -> FeatureRow:
-        features = arrival.features
-        assert features is not None
-        raw = keeps_raw(self._bundle)
-        return FeatureRow(
-            offer_id=arrival.offer_id,
-            version=_row_version(arrival.version),
-            seller_id=arrival.seller_id,
-            payload=msgspec.json.encode(features.offer),
-            vector=vector,
-            image=features.image if raw else None,
-            text=features.text if raw else None,
-        )
+            self._index.upsert(applied.keys, applied.vectors, applied.sellers, applied.blocks)
 
     def __len__(self) -> int:
         """How many offers are live."""
@@ -213,26 +221,6 @@ SPARE = 8
 _offers = msgspec.json.Decoder(Offer)
 
 
-def _decision_row(arrival: Arrival, decision: Decision | None) -> DecisionRow:
-    return DecisionRow(
-        offer_id=arrival.offer_id,
-        version=_row_version(arrival.version),
-        product_id=decision.product_id if decision else None,
-        outcome=decision.outcome if decision else "gone",
-        updated_at=arrival.seen.time_ms or arrival.record.timestamp_ms,
-    )
-
-
-def _published_row(published: Published) -> DecisionRow:
-    decision = published.decision
-    return DecisionRow(
-        offer_id=published.offer_id,
-        version=_row_version(published.version),
-        product_id=decision.product_id if decision else None,
-        outcome=decision.outcome if decision else "gone",
-        updated_at=published.time_ms,
-    )
-
-
-def _row_version(version: Version) -> RowVersion:
-    return RowVersion(version.partition, version.offset)
+def _decided(arrival: Arrival, decision: Decision | None) -> DecisionRow:
+    time_ms = arrival.seen.time_ms or arrival.record.timestamp_ms
+    return decision_row(arrival.offer_id, arrival.version, decision, time_ms)

@@ -10,6 +10,9 @@ from msgspec import Struct
 from matcher.brands.words import ALIASES, ARTICLES, JOINING, LEGAL, NO_BRAND, SHARED
 from matcher.text import clean_text
 
+#: Which way of reading names this is. States hold names, so it is raised whenever `read_brand` gives another name for
+#: any text; states of another reading are built anew.
+READING = 1
 #: Words of a name that are read, and characters of a word.
 MAX_WORDS, MAX_LETTERS = 8, 32
 #: Words of a title that are read, and the longest name looked for in it, in words.

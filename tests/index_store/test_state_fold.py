@@ -21,7 +21,9 @@ from index_store.store import NO_SELLER
 from index_store.verify import verify
 
 DIM = 3
-IDENTITY = Identity(bundle="first", dim=DIM, partition=0, topics=("offer-features", "matches"), raw_features=True, blocks=1)
+IDENTITY = Identity(
+    bundle="first", dim=DIM, partition=0, topics=("offer-features", "matches"), raw_features=True, blocks=1
+)
 
 
 def feature(
