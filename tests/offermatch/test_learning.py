@@ -93,7 +93,7 @@ def test_a_bundle_gets_brand_blocks_where_they_are_asked_for(
 
 def test_evaluation_tells_what_blocks_would_lose_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFFERMATCH_ENCODER_MODEL", "dummy")
-    folder = write_table(tmp_path / "shop", [{**ROWS[0], "brand": "Nike"}, {**ROWS[1], "brand": "Puma"}])
+    folder = write_table(tmp_path / "shop", [{**ROWS[0], "brand": "Nike"}, {**ROWS[1], "brand": "Puma"}, ROWS[2]])
     command = ["evaluate", str(folder), "--bundle", "untrained-dummy", "--json"]
     plain, told = (CliRunner().invoke(app, [*command, *more]) for more in ([], ["--blocks"]))
     figures = [msgspec.json.decode(done.stdout.splitlines()[-1]) for done in (plain, told)]
