@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index_store.store import BlockCodes, Keys, SellerCodes, Vectors
+from index_store.stream_time import StreamTime
 
 
 class Version(NamedTuple):
@@ -53,6 +54,7 @@ class FeatureRow:
     payload: the offer's fields, opaque here
     vector: f32[dim], already rounded to fp16, so that a restart finds what the running index held
     image, text: raw features where the state keeps them, opaque here; None where the offer lacks them
+    seen_at: stream time of the record, milliseconds (`StreamTime.passed`)
     block: name of the offer's block; None where it has none, and in a state without blocks
     """
 
@@ -63,6 +65,7 @@ class FeatureRow:
     vector: npt.NDArray[np.float32]
     image: bytes | None = None
     text: bytes | None = None
+    seen_at: int = 0
     block: str | None = None
 
 
@@ -83,7 +86,7 @@ class DecisionRow:
 @dataclass(frozen=True, slots=True)
 class Changes:
     """A stretch of the logs, each sequence in the order of its log; `positions` says where it ends:
-    (topic, partition) -> next offset.
+    (topic, partition) -> next offset. `stream_time`: as it is then, None if it is as before.
 
     blocks: names of blocks in the order in which the log has them, those of features that are not applied included:
         then a block has the same number wherever the log is cut into changes
@@ -92,6 +95,7 @@ class Changes:
     features: Sequence[FeatureRow] = ()
     decisions: Sequence[DecisionRow] = ()
     positions: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    stream_time: StreamTime | None = None
     blocks: Sequence[str] = ()
 
 

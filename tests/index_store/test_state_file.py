@@ -195,7 +195,7 @@ def test_a_file_from_before_raw_features_goes_on_without_them_and_is_refused_whe
 def test_a_file_from_before_blocks_goes_on_without_them_and_is_refused_where_they_are_needed(path: Path) -> None:
     path.parent.mkdir()
     old = open_state_file_of_schema_1(path)
-    migrate(old, MIGRATIONS[:2])
+    migrate(old, MIGRATIONS[:3])
     old.execute("INSERT INTO raw_features VALUES (1, x'01', NULL)")
     old.execute("UPDATE facts SET value = 'true' WHERE name = 'raw_features'")
     old.close()

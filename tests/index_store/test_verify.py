@@ -89,7 +89,7 @@ def test_an_entry_with_another_seller_or_in_another_block_is_named(state: State,
         ("UPDATE products SET members = members + 1 WHERE product_id = 'p0'", "another number of members"),
         ("DELETE FROM products WHERE product_id = 'p0'", "are not in the table of products"),
         (
-            "INSERT INTO pending VALUES ('o3', 0, 3, NULL, x'', x'', NULL, NULL, NULL)",
+            "INSERT INTO pending VALUES ('o3', 0, 3, NULL, x'', x'', NULL, NULL, 0, NULL)",
             "held although their version is decided",
         ),
         ("UPDATE totals SET live = live + 1", "running totals differ"),
