@@ -106,7 +106,7 @@ def _copy(name: str, folder: Path, bundle: Bundle, settings: Settings, offer_ids
         if state.counts().offers != len(ledger):
             problems.append(f"{state.counts().offers} offers, but only {len(ledger)} are on the topics")
         live: dict[str, bytes] = {}
-        for keys, vectors, _ in state.live_vectors():
+        for keys, vectors, *_ in state.live_vectors():
             rows = state.rows(keys)
             live |= {rows[key].offer_id: vector.tobytes() for key, vector in zip(keys.tolist(), vectors, strict=True)}
         return StateCopy(
