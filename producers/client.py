@@ -17,8 +17,6 @@ def base_config(kafka: Kafka) -> dict[str, str | int | float | bool]:
         # A broker that restarts is found again at once, not after librdkafka's default of up to ten seconds.
         "reconnect.backoff.ms": 100,
         "reconnect.backoff.max.ms": 1_000,
-        # Who has once heard that a partition has no leader asks again only then; the default is five minutes.
-        "topic.metadata.refresh.interval.ms": 10_000,
         # Bootstrapping anew once all brokers are gone forgets the coordinators: sending offsets to a transaction then
         # waits for ever, whatever its timeout (librdkafka #5456, #5511).
         "metadata.recovery.strategy": "none",
