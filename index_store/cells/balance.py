@@ -67,7 +67,7 @@ class Balancer:
         return len(self._index) / wanted_cells(len(self._index))
 
     def _too_large(self) -> list[int]:
-        size = self._index.lists.size
+        size = self._index.lists.alive
         large = np.flatnonzero(size > _SPLIT_ABOVE * self._wanted())
         by_size: list[int] = large[np.argsort(-size[large])].tolist()
         return [cell for cell in by_size if size[cell] >= self._leave.get(cell, 0)]

@@ -17,6 +17,9 @@ from index_store.store import Vectors
 
 Codes = npt.NDArray[np.uint8]
 
+ZERO: Final = 128
+"""The code of nothing: its score is 0 for every query."""
+
 _STEPS: Final = 127
 _ROOM: Final = 1.25  # values beyond the largest of the sample are cut off: later offers get some room
 
@@ -41,7 +44,7 @@ class Quantiser:
         steps *= np.float32(self.scale)
         np.rint(steps, out=steps)
         np.clip(steps, -_STEPS, _STEPS, out=steps)
-        steps += 128
+        steps += ZERO
         return steps.astype(np.uint8)
 
     def queries(self, vectors: Vectors) -> Vectors:

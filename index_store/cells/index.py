@@ -10,7 +10,7 @@ from index_store.cells.entries import Entries, EntryFiles, Halves
 from index_store.cells.lists import CellLists
 from index_store.cells.ragged import Numbers
 from index_store.cells.scan import Scanner
-from index_store.store import NO_BLOCK, BlockCodes, Keys, SellerCodes, Vectors
+from index_store.store import BlockCodes, Keys, SellerCodes, Vectors
 
 
 class CellIndex:
@@ -28,7 +28,7 @@ class CellIndex:
         self.entries = Entries(files) if entries is None else entries
         self.lists = CellLists(dim)
         self.lists.add_cells(len(centroids))
-        self.scanner = Scanner(self.lists, dim)
+        self.scanner = Scanner(dim)
         self.centroids = Centroids(centroids)
         self.quantiser = quantiser
         files.quantiser = quantiser
@@ -53,20 +53,19 @@ class CellIndex:
         if cells is None:
             cells = self.centroids.nearest(rows)
         codes = self.quantiser.encode(rows)
-        branded = blocks != NO_BLOCK
         moved = new.copy()
         known = np.flatnonzero(~new)
         if len(known):
             at = slots[known]
             before = self.entries.cells[at]
-            changes = (before != cells[known]) | ((self.entries.blocks[at] != NO_BLOCK) != branded[known])
+            changes = (before != cells[known]) | (self.lists.blocks_of(at) != blocks[known])
             self.lists.remove(at[changes], before[changes].astype(np.int64))
             self.lists.overwrite(at[~changes], codes[known[~changes]])
             moved[known[changes]] = True
         if new.any():
             slots[new] = self.entries.add(keys[new])
-        self.lists.append(cells[moved], codes[moved], slots[moved], branded[moved])
-        self.entries.write(slots, vectors, cells, sellers, blocks)
+        self.lists.append(cells[moved], codes[moved], slots[moved], blocks[moved])
+        self.entries.write(slots, vectors, cells, sellers)
         self.keep_head()
 
     def remove(self, slots: Numbers) -> None:
@@ -78,10 +77,14 @@ class CellIndex:
 
     def reassign(self, slots: Numbers, cells: Numbers) -> None:
         """Put entries into other cells."""
-        codes = self.lists.codes[self.lists.rows_of(slots)]
+        codes, blocks = self.lists.codes[self.lists.rows_of(slots)], self.lists.blocks_of(slots)
         self.lists.remove(slots, self.entries.cells[slots].astype(np.int64))
-        self.lists.append(cells, codes, slots, self.entries.blocks[slots] != NO_BLOCK)
+        self.lists.append(cells, codes, slots, blocks)
         self.entries.cells[slots] = cells
+
+    def blocks(self) -> BlockCodes:
+        """i32[n]: the block of each slot."""
+        return self.lists.blocks_of(np.arange(len(self)))
 
     def keep_centroids(self, cells: Numbers) -> None:
         """Bring the file of centroids up to date."""

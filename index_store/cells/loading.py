@@ -15,7 +15,17 @@ from index_store.cells.index import CellIndex
 from index_store.cells.keymap import KeyMap
 from index_store.cells.kmeans import kmeans
 from index_store.cells.ragged import Numbers
-from index_store.store import NO_BLOCK, Keys, Rows, Vectors, check_blocks, check_keys, check_sellers, check_vectors
+from index_store.store import (
+    NO_BLOCK,
+    BlockCodes,
+    Keys,
+    Rows,
+    Vectors,
+    check_blocks,
+    check_keys,
+    check_sellers,
+    check_vectors,
+)
 
 _STEP: Final = 16_384
 _SAMPLE: Final = 32  # vectors for each cell that the centroids are found from
@@ -75,6 +85,7 @@ class Loading:
         self._remembered = remembered
         self._files = files
         self._entries = Entries(files)
+        self._blocks: list[BlockCodes] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -92,18 +103,20 @@ class Loading:
                 raise ValueError("the entries to load must have each key once")
             cells = np.full(len(keys), -1) if self._remembered is None else self._remembered.cells(keys, halves)
             entries.reserve(len(keys))
-            entries.write(entries.add(keys), halves, cells, sellers, blocks)
+            entries.write(entries.add(keys), halves, cells, sellers)
+            self._blocks.append(blocks.copy())
 
     def entries(self) -> Iterable[Rows]:
         """All that was taken."""
-        entries = self._entries
-        for start in range(0, len(entries), _STEP):
-            part = slice(start, start + _STEP)
+        entries, start = self._entries, 0
+        for blocks in self._blocks:
+            part = slice(start, start + len(blocks))
+            start = part.stop
             yield (
                 entries.keys[part].copy(),
                 entries.vectors[part].astype(np.float32),
                 entries.sellers[part].copy(),
-                entries.blocks[part].copy(),
+                blocks,
             )
 
     def finish(self, seed: int) -> tuple[CellIndex, Loaded]:
@@ -119,11 +132,7 @@ class Loading:
         for start in range(0, len(unknown), _STEP):
             slots = unknown[start : start + _STEP]
             entries.cells[slots] = index.centroids.nearest(entries.exact(slots))
-        by_cell = np.argsort(entries.cells, kind="stable")
-        for start in range(0, len(by_cell), _STEP):
-            slots = by_cell[start : start + _STEP]
-            codes = quantiser.encode(entries.exact(slots))
-            index.lists.append(entries.cells[slots].astype(np.int64), codes, slots, entries.blocks[slots] != NO_BLOCK)
+        self._fill(index)
         index.keep_head()
         if len(unknown) == len(entries):
             Balancer(index).settle()
@@ -132,6 +141,17 @@ class Loading:
     def close(self) -> None:
         """Give up."""
         self._entries.close()
+
+    def _fill(self, index: CellIndex) -> None:
+        entries, blocks = self._entries, np.concatenate(self._blocks)
+        self._blocks.clear()
+        order = np.lexsort((blocks, entries.cells))
+        counts = np.bincount(entries.cells, minlength=index.lists.cells)
+        plain = np.bincount(entries.cells[blocks == NO_BLOCK], minlength=index.lists.cells)
+        parts = (order[start : start + _STEP] for start in range(0, len(order), _STEP))
+        index.lists.fill(
+            counts, plain, ((index.quantiser.encode(entries.exact(part)), part, blocks[part]) for part in parts)
+        )
 
     def _trained(self, seed: int) -> tuple[Vectors, Quantiser]:
         entries = self._entries

@@ -53,7 +53,7 @@ def report(index: CellIndex | FlatStore) -> CellReport:
         _, _, _, blocks = index.entries(index.keys())
         size, memory = np.zeros(0, np.int64), index.memory_bytes()
     else:
-        blocks, size, memory = index.entries.blocks, index.lists.size, index.nbytes()
+        blocks, size, memory = index.blocks(), index.lists.alive, index.nbytes()
     counts = np.bincount(blocks[blocks != NO_BLOCK]) if (blocks != NO_BLOCK).any() else np.zeros(1, np.int64)
     return CellReport(
         exact=isinstance(index, FlatStore),

@@ -211,7 +211,7 @@ class CellStore:
         entries = index.entries
         self._flat = FlatStore(self._dim)
         everything = np.arange(len(entries))
-        self._flat.upsert(entries.keys.copy(), entries.exact(everything), entries.sellers.copy(), entries.blocks.copy())
+        self._flat.upsert(entries.keys.copy(), entries.exact(everything), entries.sellers.copy(), index.blocks())
         self._cells = self._balancer = None
         index.close()
         self._folders.keep(None)

@@ -19,7 +19,7 @@ from index_store.cells.store import CellStore
 from index_store.flat import FlatStore
 from index_store.store import Hits, IndexStore, Rows
 
-EVERYTHING = Effort(probes=10**6, plain=10**6, branded=10**6, fetch=4096, fetch_branded=4096)
+EVERYTHING = Effort(probes=10**6, kept=10**6, fetch=4096, fetch_kept=8192, rank=4096)
 OFFERS, ASKING = 12_000, 200
 
 
