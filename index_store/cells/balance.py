@@ -139,7 +139,7 @@ class Balancer:
 
     def _neighbours(self, cell: int) -> Numbers:
         """The nearest other cells."""
-        near = self._index.centroids.ranked(self._index.centroids.rows[[cell]], _NEIGHBOURS + 1)[0]
+        near = self._index.centroids.ranked_exactly(self._index.centroids.rows[[cell]], _NEIGHBOURS + 1)[0]
         result: Numbers = near[near != cell]
         return result
 

@@ -42,17 +42,15 @@ class CellIndex:
         return self.entries.nbytes() + self.lists.nbytes() + self.centroids.nbytes()
 
     def upsert(
-        self, keys: Keys, vectors: Halves, sellers: SellerCodes, blocks: BlockCodes, cells: Numbers | None = None
+        self, keys: Keys, vectors: Vectors, halves: Halves, sellers: SellerCodes, blocks: BlockCodes
     ) -> None:
-        """Add or replace entries; into `cells` (i64[n]), if that is known. Raises `OSError` (disk full) before
-        anything is changed."""
-        rows = vectors.astype(np.float32)
+        """Add or replace entries; halves: the vectors again. Raises `OSError` (disk full) before anything is
+        changed."""
         slots = self.entries.find(keys)
         new = slots < 0
         self.entries.reserve(int(new.sum()))
-        if cells is None:
-            cells = self.centroids.nearest(rows)
-        codes = self.quantiser.encode(rows)
+        cells = self.centroids.nearest(vectors)
+        codes = self.quantiser.encode(vectors)
         moved = new.copy()
         known = np.flatnonzero(~new)
         if len(known):
@@ -65,7 +63,7 @@ class CellIndex:
         if new.any():
             slots[new] = self.entries.add(keys[new])
         self.lists.append(cells[moved], codes[moved], slots[moved], blocks[moved])
-        self.entries.write(slots, vectors, cells, sellers)
+        self.entries.write(slots, halves, cells, sellers)
         self.keep_head()
 
     def remove(self, slots: Numbers) -> None:

@@ -1,4 +1,4 @@
-"""Comparing queries with compressed vectors: FAISS's inverted-file scan, run on any stretches of our memory.
+"""Comparing queries with rows of vectors, compressed or not: FAISS's inverted-file scan, run on any stretches of our memory.
 
 FAISS reads inverted lists through a table of (size, capacity, offset) that `OnDiskInvertedLists` makes public, and
 an address that the offsets count from. Here the address is that of our rows, and the table is written anew for each
@@ -24,37 +24,40 @@ _SIZE, _CAPACITY, _OFFSET = range(3)
 
 
 class Scanner:
-    """Compares with codes of `dim` dimensions."""
+    """Compares with codes of `dim` dimensions, or with the vectors themselves."""
 
-    def __init__(self, dim: int) -> None:
-        self._dim = dim
+    def __init__(self, dim: int, *, codes: bool = True) -> None:
+        self._row_bytes = dim if codes else 4 * dim
         self._quantiser = _faiss.IndexFlatIP(dim)  # FAISS wants one; the lists to look into are given to it
-        self._index = _faiss.IndexIVFScalarQuantizer(
-            self._quantiser, dim, 1, _faiss.ScalarQuantizer.QT_8bit_direct_signed, _faiss.METRIC_INNER_PRODUCT, False
-        )
+        if codes:
+            kind, product = _faiss.ScalarQuantizer.QT_8bit_direct_signed, _faiss.METRIC_INNER_PRODUCT
+            self._index = _faiss.IndexIVFScalarQuantizer(self._quantiser, dim, 1, kind, product, False)
+        else:
+            self._index = _faiss.IndexIVFFlat(self._quantiser, dim, 1, _faiss.METRIC_INNER_PRODUCT)
         self._index.is_trained = True
         self._table = np.zeros((0, 3), np.uint64)
         self._lists: Any = None
 
     def nearest(
-        self, queries: Vectors, codes: Codes, starts: Numbers, sizes: Numbers, fetch: int
+        self, queries: Vectors, rows: Codes | Vectors, starts: Numbers, sizes: Numbers, fetch: int
     ) -> tuple[npt.NDArray[np.float32], Numbers]:
         """The best `fetch` rows in the stretches of each query: scores f32[n, fetch] and rows i64[n, fetch], best
         first; -inf and -1 where there are no more.
 
-        queries f32[n, dim]: whole numbers in ±127; codes u8[rows, dim]; starts, sizes i64[n, m]: stretches of rows
+        queries f32[n, dim], whole numbers in ±127 for codes; rows u8[r, dim] or f32[r, dim], contiguous; starts, sizes
+        i64[n, m]: stretches of them
         """
         count = starts.size
         if count > len(self._table):
             self._make_table(count + count // 4)
         self._table[:count, _SIZE] = self._table[:count, _CAPACITY] = sizes.ravel()
-        self._table[:count, _OFFSET] = starts.ravel() * self._dim
+        self._table[:count, _OFFSET] = starts.ravel() * self._row_bytes
         lists = np.arange(count).reshape(starts.shape)
         lists[sizes == 0] = -1
         base = np.zeros(starts.shape, np.float32)
         scores = np.empty((len(queries), fetch), np.float32)
         labels = np.empty((len(queries), fetch), np.int64)
-        self._lists.ptr = _faiss.swig_ptr(codes.reshape(-1))
+        self._lists.ptr = _faiss.swig_ptr(rows.view(np.uint8).reshape(-1))
         try:
             self._index.search_preassigned_c(
                 len(queries),
@@ -71,13 +74,13 @@ class Scanner:
             self._lists.ptr = None  # FAISS would unmap it with the table
         missing = labels < 0
         labels[missing] = 0
-        rows = starts.ravel()[labels >> 32] + (labels & 0xFFFFFFFF)
-        rows[missing] = -1
+        found = starts.ravel()[labels >> 32] + (labels & 0xFFFFFFFF)
+        found[missing] = -1
         scores[missing] = -np.inf
-        return scores, rows
+        return scores, found
 
     def _make_table(self, count: int) -> None:
-        made = _faiss.OnDiskInvertedLists(0, self._dim, "")
+        made = _faiss.OnDiskInvertedLists(0, self._row_bytes, "")
         made.prefetch_nthread = 0
         made.lists.resize(count)
         made.nlist = count

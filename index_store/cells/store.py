@@ -97,16 +97,18 @@ class CellStore:
         halves = half("vectors", vectors)
         sellers = check_sellers("sellers", sellers, len(keys))
         blocks = check_blocks(blocks, len(keys))
-        _, last = np.unique(keys[::-1], return_index=True)
-        rows = len(keys) - 1 - last
+        distinct, last = np.unique(keys[::-1], return_index=True)
+        if len(distinct) < len(keys):
+            rows = len(keys) - 1 - last
+            keys, vectors, halves, sellers, blocks = distinct, vectors[rows], halves[rows], sellers[rows], blocks[rows]
         with self._lock, one_thread():
             if self._cells is not None:
-                self._cells.upsert(keys[rows], halves[rows], sellers[rows], blocks[rows])
+                self._cells.upsert(keys, vectors, halves, sellers, blocks)
             else:
                 few = self._exact()
                 few.upsert(keys, vectors, sellers, blocks)
                 if self._growth is not None:
-                    self._growth.upsert(keys[rows], vectors[rows], sellers[rows], blocks[rows])
+                    self._growth.upsert(keys, vectors, halves, sellers, blocks)
             self._maintain(len(keys))
 
     def remove(self, keys: Keys) -> int:
