@@ -122,6 +122,18 @@ class Entries:
             file.reserve(needed)
         self._sellers.reserve(needed)
 
+    def adopt(self, count: int) -> None:
+        """Go on with what the files hold. Keys that no entry can have, or an earlier one has, are replaced by others
+        that nobody asks for."""
+        self._count = count
+        order = np.argsort(self.keys, kind="stable")
+        bad = self.keys < 0
+        bad[order[1:][self.keys[order[1:]] == self.keys[order[:-1]]]] = True
+        slots = np.arange(count)
+        self.keys[bad] = -2 - slots[bad]
+        self._map.put(self.keys, slots)
+        self._sellers.reserve(count)
+
     def add(self, keys: Keys) -> Numbers:
         """Slots for keys that are not known; their columns are to be written next."""
         slots = np.arange(self._count, self._count + len(keys))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 import numpy as np
 
 from index_store.cells.centroids import Centroids
@@ -10,7 +13,9 @@ from index_store.cells.entries import Entries, EntryFiles, Halves
 from index_store.cells.lists import CellLists
 from index_store.cells.ragged import Numbers
 from index_store.cells.scan import Scanner
-from index_store.store import BlockCodes, Keys, SellerCodes, Vectors
+from index_store.store import BlockCodes, Keys, Rows, SellerCodes, Vectors
+
+_STEP: Final = 16_384
 
 
 class CellIndex:
@@ -36,6 +41,11 @@ class CellIndex:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions of a vector."""
+        return self.centroids.rows.shape[1]
 
     def nbytes(self) -> int:
         """Bytes of memory; the file of exact vectors is not counted, the system gives its pages back when it must."""
@@ -83,6 +93,13 @@ class CellIndex:
     def blocks(self) -> BlockCodes:
         """i32[n]: the block of each slot."""
         return self.lists.blocks_of(np.arange(len(self)))
+
+    def rows(self) -> Iterator[Rows]:
+        """All entries, as an index is filled with them."""
+        entries = self.entries
+        for start in range(0, len(self), _STEP):
+            slots = np.arange(start, min(start + _STEP, len(self)))
+            yield entries.keys[slots], entries.exact(slots), entries.sellers[slots], self.lists.blocks_of(slots)
 
     def keep_centroids(self, cells: Numbers) -> None:
         """Bring the file of centroids up to date."""

@@ -23,6 +23,7 @@ from index_store.store import NO_BLOCK, BlockCodes
 _GRAIN: Final = 8  # rows by which a stretch grows
 _SLACK: Final = 12  # a new stretch has a twelfth more rows than it needs
 _LOOSE: Final = 12  # a cell is put in order once a twelfth of its rows, and some, are new or dead
+_CELLS: Final = 64  # put in order at a time
 _DEAD: Final = np.uint32(2**32 - 1)
 
 
@@ -114,19 +115,25 @@ class CellLists:
 
         cells, plain: i64[cells], entries and brandless entries of each; the lists must be empty
         """
+        self.expect(cells)
         self.size[:], self.plain[:], self.ordered[:] = cells, plain, cells
-        self.room[:] = _room(cells)
-        for cell, room in enumerate(self.room.tolist()):
-            self.start[cell] = self._segments.take(room)
-        self._reserve()
         self._rows.reserve(int(cells.sum()))
         rows, at = stretches(self.start, self.size), 0
         for codes, slots, blocks in entries:
             self._place(rows[at : at + len(slots)], codes, slots, blocks)
             at += len(slots)
 
-    def append(self, cells: Numbers, codes: Codes, slots: Numbers, blocks: BlockCodes) -> None:
-        """Add entries that are in no cell."""
+    def expect(self, entries: Numbers) -> None:
+        """Make room for so many entries in each cell (i64[cells]); the lists must be empty."""
+        self.room[:] = _room(entries)
+        for cell, room in enumerate(self.room.tolist()):
+            self.start[cell] = self._segments.take(room)
+        self._reserve()
+
+    def append(
+        self, cells: Numbers, codes: Codes, slots: Numbers, blocks: BlockCodes, *, tidy: bool = True
+    ) -> None:
+        """Add entries that are in no cell; without tidy, call `tidy` soon."""
         if not len(cells):
             return
         self._rows.reserve(int(slots.max()) + 1)
@@ -139,7 +146,14 @@ class CellLists:
         rows = stretches(self.start[touched] + self.size[touched], counts)
         self._place(rows, codes[order], slots[order], blocks[order])
         self.size[touched] += counts
-        self._tidy_loose(touched)
+        if tidy:
+            self._tidy_loose(touched)
+
+    def tidy(self) -> None:
+        """Put all cells in order."""
+        for start in range(0, self.cells, _CELLS):
+            cells = np.arange(start, min(start + _CELLS, self.cells))
+            self._tidy(cells, np.zeros(len(cells), np.int64))
 
     def overwrite(self, slots: Numbers, codes: Codes) -> None:
         """Give entries other codes where they are."""
@@ -204,17 +218,16 @@ class CellLists:
         order = np.argsort((group << 32) + blocks, kind="stable")
         rows = rows[order]
         alive = np.bincount(group, minlength=len(cells))
-        codes, slots, blocks = self._codes.rows[rows], self._slots.rows[rows].astype(np.int64), blocks[order]
         needed, room = alive + more, self.room[cells]
-        for cell, rows_needed in zip(
-            *(values[(needed > room) | (room > needed + needed // 2 + 2 * _GRAIN)].tolist() for values in (cells, needed)),
-            strict=True,
-        ):
-            self._new_stretch(cell, rows_needed)
-        self._place(stretches(self.start[cells], alive), codes, slots, blocks)
+        misfit = (needed > room) | (room > needed + needed // 2 + 2 * _GRAIN)
+        if misfit.any() or not keep.all() or (np.diff(order) < 0).any():
+            codes, slots = self._codes.rows[rows], self._slots.rows[rows].astype(np.int64)
+            for cell, least in zip(cells[misfit].tolist(), needed[misfit].tolist(), strict=True):
+                self._new_stretch(cell, least)
+            self._place(stretches(self.start[cells], alive), codes, slots, blocks[order])
         self.size[cells] = self.ordered[cells] = alive
         self.dead[cells] = 0
-        self.plain[cells] = np.bincount(group[order], weights=blocks == NO_BLOCK, minlength=len(cells))
+        self.plain[cells] = np.bincount(group[blocks == NO_BLOCK], minlength=len(cells))
 
     def _new_stretch(self, cell: int, rows: int) -> None:
         self._give(int(self.start[cell]), int(self.room[cell]))

@@ -1,4 +1,4 @@
-"""Filling an empty index at once: at a start from what the last run left, else with cells made for it."""
+"""Filling an empty index at once, with cells made for it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from index_store.cells.balance import Balancer, wanted_cells
 from index_store.cells.codes import Quantiser
 from index_store.cells.entries import Entries, EntryFiles, Halves
 from index_store.cells.index import CellIndex
-from index_store.cells.keymap import KeyMap
 from index_store.cells.kmeans import kmeans
-from index_store.cells.ragged import Numbers
 from index_store.store import (
     NO_BLOCK,
     BlockCodes,
-    Keys,
     Rows,
     Vectors,
     check_blocks,
@@ -39,32 +36,6 @@ class Loaded:
     assigned: int
 
 
-class Remembered:
-    """What the files of the last run say, of entries that are still what they were."""
-
-    def __init__(self, files: EntryFiles) -> None:
-        """Raises `ValueError` if the files are of no use."""
-        head = files.read_head()
-        if head is None:
-            raise ValueError(f"{files.folder} holds no whole index of this format and dimension")
-        self._files = files
-        count, cells = head
-        keys, first = np.unique(files.keys.rows[:count], return_index=True)
-        self._map = KeyMap()
-        self._map.put(keys, first)
-        self.centroids: Vectors = files.centroids.rows[:cells].copy()
-        self.quantiser: Quantiser = files.quantiser
-
-    def cells(self, keys: Keys, vectors: Halves) -> Numbers:
-        """i64[n]: the cell of each entry, -1 if it is new, has another vector or none that exists."""
-        slots = self._map.find(keys)
-        at = np.maximum(slots, 0)
-        cells = self._files.cells.rows[at].astype(np.int64)
-        same = (self._files.vectors.rows[at].view(np.uint16) == vectors.view(np.uint16)).all(axis=1)
-        cells[(slots < 0) | ~same | (cells < 0) | (cells >= len(self.centroids))] = -1
-        return cells
-
-
 def half(name: str, vectors: Vectors) -> Halves:
     """The same as f16[n, dim]. Raises `ValueError` if that changes any value."""
     halves = vectors.astype(np.float16)
@@ -80,9 +51,8 @@ def half(name: str, vectors: Vectors) -> Halves:
 class Loading:
     """Takes all entries first, each key once, and then makes the index of them."""
 
-    def __init__(self, files: EntryFiles, dim: int, remembered: Remembered | None) -> None:
+    def __init__(self, files: EntryFiles, dim: int) -> None:
         self._dim = dim
-        self._remembered = remembered
         self._files = files
         self._entries = Entries(files)
         self._blocks: list[BlockCodes] = []
@@ -101,9 +71,8 @@ class Loading:
             check_blocks(blocks, len(keys))
             if len(np.unique(keys)) < len(keys) or (entries.find(keys) >= 0).any():
                 raise ValueError("the entries to load must have each key once")
-            cells = np.full(len(keys), -1) if self._remembered is None else self._remembered.cells(keys, halves)
             entries.reserve(len(keys))
-            entries.write(entries.add(keys), halves, cells, sellers)
+            entries.write(entries.add(keys), halves, np.full(len(keys), -1), sellers)
             self._blocks.append(blocks.copy())
 
     def entries(self) -> Iterable[Rows]:
@@ -120,23 +89,17 @@ class Loading:
             )
 
     def finish(self, seed: int) -> tuple[CellIndex, Loaded]:
-        """The index, with the cells of the last run if most entries have theirs."""
+        """The index."""
         entries = self._entries
-        unknown = np.flatnonzero(entries.cells < 0)
-        if self._remembered is not None and len(unknown) <= len(entries) // 2:
-            centroids, quantiser = self._remembered.centroids, self._remembered.quantiser
-        else:
-            unknown = np.arange(len(entries))
-            centroids, quantiser = self._trained(seed)
+        centroids, quantiser = self._trained(seed)
         index = CellIndex(self._files, centroids, quantiser, entries)
-        for start in range(0, len(unknown), _STEP):
-            slots = unknown[start : start + _STEP]
+        for start in range(0, len(entries), _STEP):
+            slots = np.arange(start, min(start + _STEP, len(entries)))
             entries.cells[slots] = index.centroids.nearest(entries.exact(slots))
         self._fill(index)
         index.keep_head()
-        if len(unknown) == len(entries):
-            Balancer(index).settle()
-        return index, Loaded(len(entries), len(unknown))
+        Balancer(index).settle()
+        return index, Loaded(len(entries), len(entries))
 
     def close(self) -> None:
         """Give up."""

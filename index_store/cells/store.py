@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from index_store.cells.adopting import Adopting
 from index_store.cells.balance import Balancer
 from index_store.cells.blas import one_thread
 from index_store.cells.folders import Folders
@@ -73,21 +74,24 @@ class CellStore:
         with self._lock:
             if self._flat is None or len(self._flat) or self._growth is not None:
                 raise ValueError("only an index that is empty and not closed can be loaded")
-            remembered = None if anew else self._folders.remembered()
-            loading = Loading(self._folders.new(), self._dim, remembered)
+            files = None if anew else self._folders.remembered()
+            if files is None:
+                return self._load_anew(chunks)
+            adopting = Adopting(files)
             try:
-                loading.take(chunks)
-                if len(loading) < self._exact_below:
-                    for rows in loading.entries():
-                        self._flat.upsert(*rows)
-                    loading.close()
-                    self._folders.keep(None)
-                    return Loaded(len(self._flat), 0)
-                index, loaded = loading.finish(self._seed)
+                adopting.take(chunks)
+                loaded = adopting.finish()
+                if loaded.assigned > loaded.entries // 2:
+                    # Cells made for other entries: better ones are worth the time.
+                    loaded = self._load_anew(adopting.index.rows())
+                    adopting.index.close()
+                    return loaded
             except BaseException:
-                loading.close()
+                adopting.index.close()
                 raise
-            self._use(index)
+            self._use(adopting.index)
+            if loaded.entries < self._exact_below:
+                self._shrink(adopting.index)
             return loaded
 
     def upsert(self, keys: Keys, vectors: Vectors, sellers: SellerCodes, blocks: BlockCodes | None = None) -> None:
@@ -185,6 +189,24 @@ class CellStore:
                     part.close()
             self._growth = self._cells = self._flat = self._balancer = None
 
+    def _load_anew(self, chunks: Iterable[Rows]) -> Loaded:
+        assert self._flat is not None
+        loading = Loading(self._folders.new(), self._dim)
+        try:
+            loading.take(chunks)
+            if len(loading) < self._exact_below:
+                for rows in loading.entries():
+                    self._flat.upsert(*rows)
+                loading.close()
+                self._folders.keep(None)
+                return Loaded(len(self._flat), 0)
+            index, loaded = loading.finish(self._seed)
+        except BaseException:
+            loading.close()
+            raise
+        self._use(index)
+        return loaded
+
     def _maintain(self, rows: int) -> None:
         if self._cells is not None:
             assert self._balancer is not None
@@ -210,10 +232,9 @@ class CellStore:
 
     def _shrink(self, index: CellIndex) -> None:
         """Few enough to be exact again."""
-        entries = index.entries
         self._flat = FlatStore(self._dim)
-        everything = np.arange(len(entries))
-        self._flat.upsert(entries.keys.copy(), entries.exact(everything), entries.sellers.copy(), index.blocks())
+        for rows in index.rows():
+            self._flat.upsert(*rows)
         self._cells = self._balancer = None
         index.close()
         self._folders.keep(None)
