@@ -14,7 +14,8 @@ import numpy as np
 from index_store.cells.entries import Entries, EntryFiles, Halves
 from index_store.cells.index import CellIndex
 from index_store.cells.loading import Loaded, half
-from index_store.store import Rows, check_blocks, check_keys, check_sellers, check_vectors
+from index_store.cells.ragged import Numbers
+from index_store.store import BlockCodes, Rows, Vectors, check_blocks, check_keys, check_sellers, check_vectors
 
 _STEP: Final = 16_384
 
@@ -39,7 +40,7 @@ class Adopting:
     def take(self, chunks: Iterable[Rows]) -> None:
         """Put into their cells what is unchanged, and remember the others. Raises `ValueError` for what an upsert
         refuses and for a key that comes twice."""
-        entries, lists = self.index.entries, self.index.lists
+        entries = self.index.entries
         for keys, vectors, sellers, blocks in chunks:
             check_keys(keys)
             check_sellers("sellers", sellers, len(keys))
@@ -57,12 +58,16 @@ class Adopting:
             at = slots[same]
             self._kept[at] = True
             entries.sellers[at] = sellers[same]
-            codes = self.index.quantiser.encode(vectors[same])
-            lists.append(entries.cells[at].astype(np.int64), codes, at, blocks[same], tidy=False)
+            self._append(at, vectors[same], blocks[same])
             other = ~same
             if other.any():
                 few = check_vectors("vectors", vectors, self.index.dim, len(keys))[other]
                 self._others.append(((keys[other], few, sellers[other], blocks[other]), half("vectors", few)))
+
+    def _append(self, slots: Numbers, vectors: Vectors, blocks: BlockCodes) -> None:
+        index, cells = self.index, self.index.entries.cells[slots].astype(np.int64)
+        index.scales.note(slots, vectors, cells)
+        index.lists.append(cells, index.scales.now.encode(vectors), slots, blocks, tidy=False)
 
     def finish(self) -> Loaded:
         """Everything is in its place. Raises `ValueError` for a key that came twice, `OSError` (disk full)."""
@@ -71,8 +76,11 @@ class Adopting:
             keys = np.concatenate([rows[0] for rows, _ in self._others])
             if len(np.unique(keys)) < len(keys):
                 raise ValueError("the entries to load must have each key once")
-        index.lists.rename(*index.entries.remove(np.flatnonzero(~self._kept)))
+        moved = index.entries.remove(np.flatnonzero(~self._kept))
+        index.lists.rename(*moved)
+        index.scales.rename(*moved)
         index.lists.tidy()
+        index.widen_at_once()
         index.keep_head()
         for (keys, vectors, sellers, blocks), halves in self._others:
             index.upsert(keys, vectors, halves, sellers, blocks)

@@ -12,6 +12,7 @@ from index_store.cells.codes import Quantiser
 from index_store.cells.entries import Entries, EntryFiles, Halves
 from index_store.cells.lists import CellLists
 from index_store.cells.ragged import Numbers
+from index_store.cells.scales import Scales
 from index_store.cells.scan import Scanner
 from index_store.store import BlockCodes, Keys, Rows, SellerCodes, Vectors
 
@@ -35,7 +36,7 @@ class CellIndex:
         self.lists.add_cells(len(centroids))
         self.scanner = Scanner(dim)
         self.centroids = Centroids(centroids)
-        self.quantiser = quantiser
+        self.scales = Scales(quantiser, len(centroids))
         files.quantiser = quantiser
         self.keep_centroids(np.arange(len(centroids)))
 
@@ -60,7 +61,7 @@ class CellIndex:
         new = slots < 0
         self.entries.reserve(int(new.sum()))
         cells = self.centroids.nearest(vectors)
-        codes = self.quantiser.encode(vectors)
+        codes = self.scales.encode(vectors, cells)
         moved = new.copy()
         known = np.flatnonzero(~new)
         if len(known):
@@ -74,21 +75,48 @@ class CellIndex:
             slots[new] = self.entries.add(keys[new])
         self.lists.append(cells[moved], codes[moved], slots[moved], blocks[moved])
         self.entries.write(slots, halves, cells, sellers)
+        self.scales.note(slots, vectors, cells)
         self.keep_head()
 
     def remove(self, slots: Numbers) -> None:
         """Take out the entries of these slots."""
         self.lists.remove(slots, self.entries.cells[slots].astype(np.int64))
+        self.scales.forget(slots)
         old, new = self.entries.remove(slots)
         self.lists.rename(old, new)
+        self.scales.rename(old, new)
         self.keep_head()
 
     def reassign(self, slots: Numbers, cells: Numbers) -> None:
         """Put entries into other cells."""
         codes, blocks = self.lists.codes[self.lists.rows_of(slots)], self.lists.blocks_of(slots)
+        if self.scales.former is not None:
+            vectors = self.entries.exact(slots)
+            codes = self.scales.encode(vectors, cells)
+            self.scales.note(slots, vectors, cells)
         self.lists.remove(slots, self.entries.cells[slots].astype(np.int64))
         self.lists.append(cells, codes, slots, blocks)
         self.entries.cells[slots] = cells
+
+    def widen(self) -> None:
+        """Begin to give codes a wider range."""
+        self.scales.widen(self.entries.exact(self.scales.cut_off))
+        self.entries.files.quantiser = self.scales.now
+
+    def renew(self, most: int) -> None:
+        """Encode so many stale cells anew."""
+        for cell in self.scales.stalest(self.entries.cells[self.scales.cut_off], most):
+            slots = self.lists.slots_in(cell)
+            vectors = self.entries.exact(slots)
+            self.lists.overwrite(slots, self.scales.now.encode(vectors))
+            self.scales.renewed(cell)
+            self.scales.note(slots, vectors, np.full(len(slots), cell))
+
+    def widen_at_once(self) -> None:
+        """Give codes a wider range if that is due: for an index that is not in use yet."""
+        if self.scales.due(len(self)):
+            self.widen()
+            self.renew(self.lists.cells)
 
     def blocks(self) -> BlockCodes:
         """i32[n]: the block of each slot."""

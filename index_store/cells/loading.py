@@ -95,8 +95,11 @@ class Loading:
         index = CellIndex(self._files, centroids, quantiser, entries)
         for start in range(0, len(entries), _STEP):
             slots = np.arange(start, min(start + _STEP, len(entries)))
-            entries.cells[slots] = index.centroids.nearest(entries.exact(slots))
+            vectors = entries.exact(slots)
+            entries.cells[slots] = index.centroids.nearest(vectors)
+            index.scales.note(slots, vectors, entries.cells[slots].astype(np.int64))
         self._fill(index)
+        index.widen_at_once()
         index.keep_head()
         Balancer(index).settle()
         return index, Loaded(len(entries), len(entries))
@@ -113,7 +116,7 @@ class Loading:
         plain = np.bincount(entries.cells[blocks == NO_BLOCK], minlength=index.lists.cells)
         parts = (order[start : start + _STEP] for start in range(0, len(order), _STEP))
         index.lists.fill(
-            counts, plain, ((index.quantiser.encode(entries.exact(part)), part, blocks[part]) for part in parts)
+            counts, plain, ((index.scales.now.encode(entries.exact(part)), part, blocks[part]) for part in parts)
         )
 
     def _trained(self, seed: int) -> tuple[Vectors, Quantiser]:

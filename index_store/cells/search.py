@@ -69,6 +69,7 @@ def search(index: CellIndex, queries: Vectors, k: int, terms: Terms, effort: Eff
         if not len(open_):
             break
         slots = _shortlist(index, queries[open_], terms.of(open_), attempt)
+        slots = _with_cut_off(index, queries[open_], terms.of(open_), slots)
         _rank(index, queries[open_], slots, hits, open_)
         # Half as many again as asked for: the k best by rough score are not quite the k best.
         open_ = open_[(slots >= 0).sum(axis=1) < k + k // 2]
@@ -81,11 +82,10 @@ def search(index: CellIndex, queries: Vectors, k: int, terms: Terms, effort: Eff
 
 def _shortlist(index: CellIndex, queries: Vectors, terms: Terms, effort: Effort) -> Numbers:
     """i64[n, effort.rank]: slots of allowed entries with the best rough scores, padded with -1."""
-    lists, rough = index.lists, index.quantiser.queries(queries)
     if terms.blocks is None:
         cells = index.centroids.ranked(queries, effort.probes)
-        scores, rows = index.scanner.nearest(rough, lists.codes, lists.start[cells], lists.size[cells], effort.fetch)
-        return _allowed(index, scores, rows, terms, effort.rank)
+        rows = _nearest(index, queries, cells, index.lists.start[cells], index.lists.size[cells], effort.fetch)
+        return _allowed(index, rows, terms, effort.rank)
     slots = np.full((len(queries), effort.rank), -1, np.int64)
     free = np.flatnonzero(terms.blocks[:, 0] == ANY_BLOCK)
     if len(free):
@@ -94,9 +94,26 @@ def _shortlist(index: CellIndex, queries: Vectors, terms: Terms, effort: Effort)
     if len(kept):
         cells = index.centroids.ranked(queries[kept], effort.kept)
         starts, sizes = _stretches(index, cells, terms.blocks[kept])
-        scores, rows = index.scanner.nearest(rough[kept], lists.codes, starts, sizes, effort.fetch_kept)
-        slots[kept] = _allowed(index, scores, rows, terms.of(kept), effort.rank)
+        rows = _nearest(index, queries[kept], cells, starts, sizes, effort.fetch_kept)
+        slots[kept] = _allowed(index, rows, terms.of(kept), effort.rank)
     return slots
+
+
+def _nearest(
+    index: CellIndex, queries: Vectors, cells: Numbers, starts: Numbers, sizes: Numbers, fetch: int
+) -> Numbers:
+    """i64[n, fetch]: the rows with the best rough scores in stretches of cells i64[n, c], which come again and again in
+    this order; best first, padded with -1."""
+    scales, codes = index.scales, index.lists.codes
+    rough = scales.now.queries(queries)
+    if scales.former is None:
+        return index.scanner.nearest(rough, codes, starts, sizes, fetch)[1]
+    stale = np.tile(scales.stale[cells], starts.shape[1] // cells.shape[1])
+    now, rows = index.scanner.nearest(rough, codes, starts, np.where(stale, 0, sizes), fetch)
+    former, more = index.scanner.nearest(rough, codes, starts, np.where(stale, sizes, 0), fetch)
+    scores = np.concatenate([now / scales.now.scale, former / scales.former.scale], axis=1)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :fetch]
+    return np.take_along_axis(np.concatenate([rows, more], axis=1), best, axis=1)
 
 
 def _stretches(index: CellIndex, cells: Numbers, blocks: BlockCodes) -> tuple[Numbers, Numbers]:
@@ -113,7 +130,7 @@ def _stretches(index: CellIndex, cells: Numbers, blocks: BlockCodes) -> tuple[Nu
     return np.concatenate(starts, axis=1), np.concatenate(sizes, axis=1)
 
 
-def _allowed(index: CellIndex, scores: npt.NDArray[np.float32], rows: Numbers, terms: Terms, keep: int) -> Numbers:
+def _allowed(index: CellIndex, rows: Numbers, terms: Terms, keep: int) -> Numbers:
     """i64[n, keep]: slots of the best rows that are allowed, padded with -1. Rows are ordered by score."""
     slots, blocks = index.lists.entries_at(np.maximum(rows, 0))
     good = (rows >= 0) & (slots >= 0)
@@ -124,6 +141,19 @@ def _allowed(index: CellIndex, scores: npt.NDArray[np.float32], rows: Numbers, t
         order = np.argsort(~good, axis=1, kind="stable")[:, :keep]
         slots = np.take_along_axis(slots, order, axis=1)
     return slots
+
+
+def _with_cut_off(index: CellIndex, queries: Vectors, terms: Terms, slots: Numbers) -> Numbers:
+    """The shortlists i64[n, m], and beside them the best of the entries whose codes are cut off."""
+    cut_off = index.scales.cut_off
+    if not len(cut_off):
+        return slots
+    scores = queries @ index.entries.exact(cut_off).T
+    scores[~terms.allow(index.entries.sellers[cut_off][None], index.lists.blocks_of(cut_off)[None])] = -np.inf
+    keep = min(slots.shape[1], len(cut_off))
+    best = np.argpartition(scores, len(cut_off) - keep, axis=1)[:, -keep:]
+    more = np.where(np.isfinite(np.take_along_axis(scores, best, axis=1)), cut_off[best], -1)
+    return np.concatenate([np.where(np.isin(slots, cut_off), -1, slots), more], axis=1)
 
 
 def _all_allowed(index: CellIndex, query: npt.NDArray[np.float32], terms: Terms, keep: int) -> Numbers:
