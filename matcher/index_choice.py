@@ -8,7 +8,7 @@ import numpy as np
 from index_store.cells.loading import Loaded
 from index_store.cells.store import CellStore
 from index_store.state import State
-from index_store.store import NO_BLOCK, IndexStore
+from index_store.store import NO_BLOCK, HalfRows, IndexStore
 from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array, I32Array, I64Array
 from matcher.model.bundle import Bundle
@@ -24,7 +24,7 @@ def open_index(
     """
     if weaviate is None:
         cells = CellStore(bundle.dim, path.with_suffix(".index"))
-        return cells, cells.load(_rows(state), anew=new_cells)
+        return cells, cells.load(_halves(state), anew=new_cells)
     # The client is an extra, and most matchers do without.
     from index_store.weaviate.store import WeaviateStore
 
@@ -36,6 +36,11 @@ def open_index(
         cluster.close()
         raise
     return cluster, Loaded(entries=len(cluster), assigned=sent)
+
+
+def _halves(state: State) -> Iterator[HalfRows]:
+    for keys, halves, sellers in state.live_halves():
+        yield keys, halves, sellers, np.full(len(keys), NO_BLOCK, np.int32)
 
 
 def _rows(state: State) -> Iterator[tuple[I64Array, F32Array, I32Array, I32Array]]:

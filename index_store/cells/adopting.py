@@ -10,12 +10,23 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from index_store.cells.entries import Entries, EntryFiles, Halves
+from index_store.cells.entries import Entries, EntryFiles
 from index_store.cells.index import CellIndex
-from index_store.cells.loading import Loaded, half
+from index_store.cells.loading import Loaded, half, single
 from index_store.cells.ragged import Numbers
-from index_store.store import BlockCodes, Rows, Vectors, check_blocks, check_keys, check_sellers, check_vectors
+from index_store.store import (
+    BlockCodes,
+    HalfRows,
+    Halves,
+    Rows,
+    Vectors,
+    check_blocks,
+    check_keys,
+    check_sellers,
+    check_vectors,
+)
 
 _STEP: Final = 16_384
 
@@ -37,7 +48,7 @@ class Adopting:
         self._others: list[tuple[Rows, Halves]] = []
         self.index.lists.expect(np.bincount(entries.cells[self._sound], minlength=cells))
 
-    def take(self, chunks: Iterable[Rows]) -> None:
+    def take(self, chunks: Iterable[Rows | HalfRows]) -> None:
         """Put into their cells what is unchanged, and remember the others. Raises `ValueError` for what an upsert
         refuses and for a key that comes twice."""
         entries = self.index.entries
@@ -52,17 +63,25 @@ class Adopting:
             self._met[met] = True
             same = slots >= 0
             same[same] = self._sound[met]
-            if vectors.shape[1:] == (self.index.dim,):
-                at = slots[same]
-                same[same] = (entries.vectors[at] == vectors[same]).all(axis=1)
+            if vectors.shape != (len(keys), self.index.dim):
+                check_vectors("vectors", single(vectors), self.index.dim, len(keys))
+            same[same] = self._equal(slots[same], vectors[same])
             at = slots[same]
             self._kept[at] = True
             entries.sellers[at] = sellers[same]
-            self._append(at, vectors[same], blocks[same])
+            self._append(at, single(vectors[same]), blocks[same])
             other = ~same
             if other.any():
-                few = check_vectors("vectors", vectors, self.index.dim, len(keys))[other]
+                few = check_vectors("vectors", single(vectors[other]), self.index.dim)
                 self._others.append(((keys[other], few, sellers[other], blocks[other]), half("vectors", few)))
+
+    def _equal(self, slots: Numbers, vectors: Vectors | Halves) -> npt.NDArray[np.bool_]:
+        """bool[n]: are these still the vectors of these slots?"""
+        before = self.index.entries.vectors[slots]
+        if vectors.dtype == np.float16:
+            result: npt.NDArray[np.bool_] = (before.view(np.uint16) == vectors.view(np.uint16)).all(axis=1)
+            return result
+        return np.asarray((before == vectors).all(axis=1))
 
     def _append(self, slots: Numbers, vectors: Vectors, blocks: BlockCodes) -> None:
         index, cells = self.index, self.index.entries.cells[slots].astype(np.int64)

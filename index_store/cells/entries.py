@@ -17,13 +17,11 @@ from index_store.cells.arrays import FileRows, MemoryRows
 from index_store.cells.codes import Quantiser
 from index_store.cells.keymap import KeyMap
 from index_store.cells.ragged import Numbers
-from index_store.store import Keys, SellerCodes, Vectors
+from index_store.store import Halves, Keys, SellerCodes, Vectors
 
 FORMAT: Final = 1
 _PAGE: Final = 4096  # entries: more than a page of memory holds of any column
 _FORMAT, _DIM, _ENTRIES, _CELLS, _COMPLETE = range(5)
-
-Halves = npt.NDArray[np.float16]
 
 
 class EntryFiles:

@@ -9,11 +9,11 @@ import numpy as np
 
 from index_store.cells.balance import wanted_cells
 from index_store.cells.codes import Quantiser
-from index_store.cells.entries import EntryFiles, Halves
+from index_store.cells.entries import EntryFiles
 from index_store.cells.index import CellIndex
 from index_store.cells.kmeans import kmeans_steps
 from index_store.flat import FlatStore
-from index_store.store import BlockCodes, Keys, SellerCodes, Vectors
+from index_store.store import BlockCodes, Halves, Keys, SellerCodes, Vectors
 
 _STEP: Final = 512  # entries copied in one step
 _STEPS_PER_ROW: Final = 1 / 128
@@ -30,9 +30,7 @@ class Growth:
         self._index: CellIndex | None = None
         self._work = self._steps()
 
-    def upsert(
-        self, keys: Keys, vectors: Vectors, halves: Halves, sellers: SellerCodes, blocks: BlockCodes
-    ) -> None:
+    def upsert(self, keys: Keys, vectors: Vectors, halves: Halves, sellers: SellerCodes, blocks: BlockCodes) -> None:
         """What the exact index was told."""
         if self._index is not None:
             self._index.upsert(keys, vectors, halves, sellers, blocks)

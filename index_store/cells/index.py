@@ -9,12 +9,12 @@ import numpy as np
 
 from index_store.cells.centroids import Centroids
 from index_store.cells.codes import Quantiser
-from index_store.cells.entries import Entries, EntryFiles, Halves
+from index_store.cells.entries import Entries, EntryFiles
 from index_store.cells.lists import CellLists
 from index_store.cells.ragged import Numbers
 from index_store.cells.scales import Scales
 from index_store.cells.scan import Scanner
-from index_store.store import BlockCodes, Keys, Rows, SellerCodes, Vectors
+from index_store.store import BlockCodes, Halves, Keys, Rows, SellerCodes, Vectors
 
 _STEP: Final = 16_384
 
@@ -46,15 +46,13 @@ class CellIndex:
     @property
     def dim(self) -> int:
         """Number of dimensions of a vector."""
-        return self.centroids.rows.shape[1]
+        return int(self.centroids.rows.shape[1])
 
     def nbytes(self) -> int:
         """Bytes of memory; the file of exact vectors is not counted, the system gives its pages back when it must."""
         return self.entries.nbytes() + self.lists.nbytes() + self.centroids.nbytes()
 
-    def upsert(
-        self, keys: Keys, vectors: Vectors, halves: Halves, sellers: SellerCodes, blocks: BlockCodes
-    ) -> None:
+    def upsert(self, keys: Keys, vectors: Vectors, halves: Halves, sellers: SellerCodes, blocks: BlockCodes) -> None:
         """Add or replace entries; halves: the vectors again. Raises `OSError` (disk full) before anything is
         changed."""
         slots = self.entries.find(keys)

@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from index_store.cells.arrays import MemoryRows
 from index_store.cells.codes import ZERO, Codes
-from index_store.cells.ragged import Numbers, owners, ranks, stretches
+from index_store.cells.ragged import Numbers, owners, stretches
 from index_store.cells.segments import Segments
 from index_store.store import NO_BLOCK, BlockCodes
 
@@ -41,7 +40,9 @@ class CellLists:
         self._rows = MemoryRows(np.uint32)  # by slot
         self._segments = Segments()
         self._dim = dim
-        self.start, self.room, self.size, self.dead, self.plain, self.ordered = (np.zeros(0, np.int64) for _ in range(6))
+        self.start, self.room, self.size, self.dead, self.plain, self.ordered = (
+            np.zeros(0, np.int64) for _ in range(6)
+        )
 
     def __len__(self) -> int:
         return int(self.alive.sum())
@@ -79,7 +80,8 @@ class CellLists:
         """The entries of a cell."""
         start = int(self.start[cell])
         slots = self._slots.rows[start : start + int(self.size[cell])]
-        return slots[slots != _DEAD].astype(np.int64)
+        result: Numbers = slots[slots != _DEAD].astype(np.int64)
+        return result
 
     def runs(self, cells: Numbers, blocks: BlockCodes) -> tuple[Numbers, Numbers]:
         """First row and length of the entries of these blocks (≥ 0) in the ordered part of these cells."""
@@ -130,9 +132,7 @@ class CellLists:
             self.start[cell] = self._segments.take(room)
         self._reserve()
 
-    def append(
-        self, cells: Numbers, codes: Codes, slots: Numbers, blocks: BlockCodes, *, tidy: bool = True
-    ) -> None:
+    def append(self, cells: Numbers, codes: Codes, slots: Numbers, blocks: BlockCodes, *, tidy: bool = True) -> None:
         """Add entries that are in no cell; without tidy, call `tidy` soon."""
         if not len(cells):
             return

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import numpy as np
 
 from index_store.cells.balance import Balancer, wanted_cells
 from index_store.cells.codes import Quantiser
-from index_store.cells.entries import Entries, EntryFiles, Halves
+from index_store.cells.entries import Entries, EntryFiles
 from index_store.cells.index import CellIndex
 from index_store.cells.kmeans import kmeans
 from index_store.store import (
     NO_BLOCK,
     BlockCodes,
+    HalfRows,
+    Halves,
     Rows,
     Vectors,
     check_blocks,
@@ -48,6 +51,25 @@ def half(name: str, vectors: Vectors) -> Halves:
     return halves
 
 
+T = TypeVar("T")
+
+
+def single(vectors: Vectors | Halves) -> Vectors:
+    """The same as f32[n, dim]; what is neither f16 nor f32 stays as it is."""
+    return cast(Vectors, vectors.astype(np.float32) if vectors.dtype == np.float16 else vectors)
+
+
+def ahead(chunks: Iterable[T]) -> Iterator[T]:
+    """The same, each read in a thread while the one before is worked on."""
+    end = object()
+    coming = iter(chunks)
+    with ThreadPoolExecutor(1) as reader:
+        future = reader.submit(next, coming, end)
+        while (chunk := future.result()) is not end:
+            future = reader.submit(next, coming, end)
+            yield cast(T, chunk)
+
+
 class Loading:
     """Takes all entries first, each key once, and then makes the index of them."""
 
@@ -60,13 +82,13 @@ class Loading:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def take(self, chunks: Iterable[Rows]) -> None:
+    def take(self, chunks: Iterable[Rows | HalfRows]) -> None:
         """Copy all entries to the files. Raises `ValueError` for what an upsert refuses and for a key that comes
         twice, `OSError` (disk full)."""
         entries = self._entries
         for keys, vectors, sellers, blocks in chunks:
             check_keys(keys)
-            halves = half("vectors", check_vectors("vectors", vectors, self._dim, len(keys)))
+            halves = half("vectors", check_vectors("vectors", single(vectors), self._dim, len(keys)))
             check_sellers("sellers", sellers, len(keys))
             check_blocks(blocks, len(keys))
             if len(np.unique(keys)) < len(keys) or (entries.find(keys) >= 0).any():

@@ -1,8 +1,8 @@
 """Which quantiser the codes of each cell are made with: one, or two while the range of codes is being widened.
 
-A quantiser is fitted to the vectors that there are when cells are made. Later ones may lie outside its range; their codes
-are cut off, and rough scores are too low then. So a search looks at each of these entries exactly, and once they are
-more than a few, a wider quantiser takes over, cell by cell.
+A quantiser is fitted to the vectors that there are when cells are made. Later ones may lie outside its range; their
+codes are cut off, and rough scores are too low then. So a search looks at each of these entries exactly, and once they
+are more than a few, a wider quantiser takes over, cell by cell.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Comparing queries with rows of vectors, compressed or not: FAISS's inverted-file scan, run on any stretches of our memory.
+"""Comparing queries with rows of vectors, compressed or not: FAISS's inverted-file scan on any stretches of memory.
 
 FAISS reads inverted lists through a table of (size, capacity, offset) that `OnDiskInvertedLists` makes public, and
 an address that the offsets count from. Here the address is that of our rows, and the table is written anew for each

@@ -84,7 +84,8 @@ def _shortlist(index: CellIndex, queries: Vectors, terms: Terms, effort: Effort)
     """i64[n, effort.rank]: slots of allowed entries with the best rough scores, padded with -1."""
     if terms.blocks is None:
         cells = index.centroids.ranked(queries, effort.probes)
-        rows = _nearest(index, queries, cells, index.lists.start[cells], index.lists.size[cells], effort.fetch)
+        whole = index.lists.start[cells], index.lists.size[cells]
+        rows = _nearest(index, queries, cells, whole, effort.fetch)
         return _allowed(index, rows, terms, effort.rank)
     slots = np.full((len(queries), effort.rank), -1, np.int64)
     free = np.flatnonzero(terms.blocks[:, 0] == ANY_BLOCK)
@@ -93,17 +94,16 @@ def _shortlist(index: CellIndex, queries: Vectors, terms: Terms, effort: Effort)
     kept = np.flatnonzero(terms.blocks[:, 0] != ANY_BLOCK)
     if len(kept):
         cells = index.centroids.ranked(queries[kept], effort.kept)
-        starts, sizes = _stretches(index, cells, terms.blocks[kept])
-        rows = _nearest(index, queries[kept], cells, starts, sizes, effort.fetch_kept)
+        parts = _stretches(index, cells, terms.blocks[kept])
+        rows = _nearest(index, queries[kept], cells, parts, effort.fetch_kept)
         slots[kept] = _allowed(index, rows, terms.of(kept), effort.rank)
     return slots
 
 
-def _nearest(
-    index: CellIndex, queries: Vectors, cells: Numbers, starts: Numbers, sizes: Numbers, fetch: int
-) -> Numbers:
-    """i64[n, fetch]: the rows with the best rough scores in stretches of cells i64[n, c], which come again and again in
-    this order; best first, padded with -1."""
+def _nearest(index: CellIndex, queries: Vectors, cells: Numbers, parts: tuple[Numbers, Numbers], fetch: int) -> Numbers:
+    """i64[n, fetch]: the rows with the best rough scores, best first, padded with -1. parts: first rows and lengths
+    i64[n, m * c] of stretches of cells i64[n, c], one for each cell in this order, m times."""
+    starts, sizes = parts
     scales, codes = index.scales, index.lists.codes
     rough = scales.now.queries(queries)
     if scales.former is None:

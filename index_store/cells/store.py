@@ -15,12 +15,13 @@ from index_store.cells.blas import one_thread
 from index_store.cells.folders import Folders
 from index_store.cells.growth import Growth
 from index_store.cells.index import CellIndex
-from index_store.cells.loading import Loaded, Loading, half
+from index_store.cells.loading import Loaded, Loading, ahead, half
 from index_store.cells.report import CellReport, Probe, probe, report
 from index_store.cells.search import NORMAL, Effort, search
 from index_store.flat import FlatStore
 from index_store.store import (
     BlockCodes,
+    HalfRows,
     Hits,
     Keys,
     Rows,
@@ -65,7 +66,7 @@ class CellStore:
         """Number of dimensions of a vector."""
         return self._dim
 
-    def load(self, chunks: Iterable[Rows], *, anew: bool = False) -> Loaded:
+    def load(self, chunks: Iterable[Rows | HalfRows], *, anew: bool = False) -> Loaded:
         """Fill the empty index with all entries, each key once; entries that have not changed since the last run keep
         their cells (anew: none do).
 
@@ -79,7 +80,7 @@ class CellStore:
                 return self._load_anew(chunks)
             adopting = Adopting(files)
             try:
-                adopting.take(chunks)
+                adopting.take(ahead(chunks))
                 loaded = adopting.finish()
                 if loaded.assigned > loaded.entries // 2:
                     # Cells made for other entries: better ones are worth the time.
@@ -189,11 +190,11 @@ class CellStore:
                     part.close()
             self._growth = self._cells = self._flat = self._balancer = None
 
-    def _load_anew(self, chunks: Iterable[Rows]) -> Loaded:
+    def _load_anew(self, chunks: Iterable[Rows | HalfRows]) -> Loaded:
         assert self._flat is not None
         loading = Loading(self._folders.new(), self._dim)
         try:
-            loading.take(chunks)
+            loading.take(ahead(chunks))
             if len(loading) < self._exact_below:
                 for rows in loading.entries():
                     self._flat.upsert(*rows)
