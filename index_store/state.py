@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +31,10 @@ from index_store.rows import (
     OfferRow,
     StoredContent,
     StoredOffer,
+    Version,
 )
 from index_store.store import NO_SELLER, Halves, Keys, SellerCodes, Vectors, check_dim
+from index_store.stream_time import StreamTime
 
 
 class State:
@@ -47,6 +50,8 @@ class State:
         self._path = path
         self._identity = identity
         self._mutex = threading.RLock()
+        self._busy = 0.0
+        self._depth = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path)
         try:
@@ -77,6 +82,11 @@ class State:
         self.close()
 
     @property
+    def busy_seconds(self) -> float:
+        """Seconds spent reading and writing the file, and making values of what was read, since it was opened."""
+        return self._busy
+
+    @property
     def identity(self) -> Identity:
         """What this state is built for."""
         return self._identity
@@ -103,6 +113,8 @@ class State:
                 tables.write_pending(connection, outcome.held, outcome.unheld)
                 totals.products += tables.write_products(connection, outcome.founded, outcome.joined)
                 tables.save_totals(connection, totals)
+                if changes.stream_time is not None:
+                    tables.save_stream_time(connection, changes.stream_time)
             self._seller_codes = codes
         vectors = np.zeros((len(attached), self._identity.dim), dtype=np.float32)
         for index, (_, row, _) in enumerate(attached):
@@ -142,6 +154,17 @@ class State:
         with self._reading() as connection:
             rows = connection.execute("SELECT topic, partition, next_offset FROM positions").fetchall()
         return {(topic, partition): next_offset for topic, partition, next_offset in rows}
+
+    def stream_time(self) -> StreamTime:
+        """As it was after the last record that was applied."""
+        with self._reading() as connection:
+            return tables.load_stream_time(connection)
+
+    def not_seen_after(self, seen_at: int, most: int) -> list[tuple[str, Version]]:
+        """Up to `most` live offers, with their versions, whose features came last at this stream time (milliseconds)
+        or before, longest ago first. Reads no more rows than it returns."""
+        with self._reading() as connection:
+            return tables.load_seen_last_before(connection, seen_at, most)
 
     def live_vectors(self, chunk: int = 16_384) -> Iterator[tuple[Keys, Vectors, SellerCodes]]:
         """All that belongs into the index, by rising key: (i64[n], f32[n, dim], i32[n]), n ≤ chunk.
@@ -237,12 +260,24 @@ class State:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex, sqlite_faults(self._path):
+        with self._mutex, sqlite_faults(self._path), self._timed():
             yield self._connection
 
     @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Adds to `busy_seconds`; what is asked within a transaction is counted once."""
+        begun = time.perf_counter()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._busy += time.perf_counter() - begun
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex, sqlite_faults(self._path):
+        with self._mutex, sqlite_faults(self._path), self._timed():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

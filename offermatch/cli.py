@@ -455,24 +455,39 @@ def bench_encoder(
 
 @bench_app.command("matcher")
 def bench_matcher(
-    folder: Annotated[Path, typer.Argument(help="Offer table, or a folder that holds one.")],
-    bundle: Annotated[str, typer.Option(help="A bundle with a verifier: a folder, or one that comes along.")],
+    folder: Annotated[Path | None, typer.Argument(help="Offer table, or a folder that holds one.")] = None,
+    bundle: Annotated[
+        str, typer.Option(help="A bundle with a verifier: a folder, or one that comes along.")
+    ] = "starter",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 5,
+    known: Annotated[int, typer.Option(min=0, help="Instead: a matcher process that knows so many offers.")] = 0,
+    arriving: Annotated[int, typer.Option(min=100, help="Offers that it then decides.")] = 10_000,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Offers a second that are decided with the bundle's verifier, against without."""
+    """Offers a second that are decided: with the bundle's verifier against without, or behind many known offers."""
     from rich.console import Console
 
-    from benchmarks.matcher import bench_matcher as measure
     from benchmarks.results import table
     from matcher.clock import SystemClock
-    from matcher.model import load_bundle
-    from matcher.settings import load_settings
-    from offermatch.learning import datasets_for
 
-    (dataset,) = datasets_for([folder], load_settings(config), Console(stderr=True))
-    benchmark = measure(dataset, load_bundle(bundle), rounds, SystemClock())
+    if known:
+        import tempfile
+
+        from benchmarks.known.run import bench_known
+
+        with tempfile.TemporaryDirectory() as space:
+            benchmark = bench_known(known, arriving, SystemClock(), Path(space))
+    else:
+        from benchmarks.matcher import bench_matcher as measure
+        from matcher.model import load_bundle
+        from matcher.settings import load_settings
+        from offermatch.learning import datasets_for
+
+        if folder is None:
+            raise typer.BadParameter("expected an offer table, or --known N")
+        (dataset,) = datasets_for([folder], load_settings(config), Console(stderr=True))
+        benchmark = measure(dataset, load_bundle(bundle), rounds, SystemClock())
     Console().print(table(benchmark))
     if json:
         _print_json(benchmark)
@@ -481,24 +496,45 @@ def bench_matcher(
 @bench_app.command("index")
 def bench_index(
     sizes: Annotated[str, typer.Option(help="Numbers of offers, with commas.")] = "10000,100000,1000000",
-    references: Annotated[str, typer.Option(help="Beside flat: ivf, hnsw; with commas.")] = "ivf",
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 3,
+    references: Annotated[
+        str, typer.Option(help="Of flat, ivf, hnsw, hnswlib, usearch, weaviate, milvus, qdrant; with commas.")
+    ] = "flat,ivf,hnsw",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of searches; medians count.")] = 3,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds that filling a reference may take.")] = 1200,
+    ledger: Annotated[
+        Path | None, typer.Option(help="File that keeps each part that is done; what it holds is not measured again.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="SVG: recall, searches and bytes of all.")] = None,
+    tables: Annotated[Path | None, typer.Option(help="Markdown: the same as tables.")] = None,
     json: Json = False,
 ) -> None:
-    """Searches, upserts, recall and memory of the index, against plain FAISS in the same run."""
+    """Searches, upserts, recall and memory of the index, against other indexes in the same run."""
     import tempfile
 
     from rich.console import Console
 
-    from benchmarks.index.run import bench_index as measure
+    from benchmarks.index.plot import drawing
+    from benchmarks.index.session import Plan
+    from benchmarks.index.session import bench_index as measure
+    from benchmarks.index.tables import markdown
     from benchmarks.results import table
     from matcher.clock import SystemClock
 
-    numbers = [int(part) for part in sizes.split(",")]
-    named = [part for part in references.split(",") if part]
+    try:
+        numbers = [int(part) for part in sizes.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"expected numbers of offers like 10000,100000, got {sizes!r}") from None
+    for file in (ledger, plot, tables):
+        if file is not None and not file.absolute().parent.is_dir():  # said now rather than when hours are over
+            raise typer.BadParameter(f"there is no folder for {file}")
+    plan = Plan(numbers, [part for part in references.split(",") if part], rounds, limit, ledger)
     with tempfile.TemporaryDirectory() as folder:
-        benchmark = measure(numbers, named, rounds, SystemClock(), Path(folder))
+        benchmark = measure(plan, SystemClock(), Path(folder), lambda line: typer.echo(line, err=True))
     Console().print(table(benchmark))
+    if plot is not None:
+        plot.write_text(drawing(benchmark.duels), encoding="utf-8")
+    if tables is not None:
+        tables.write_text(markdown(benchmark.duels), encoding="utf-8")
     if json:
         _print_json(benchmark)
 

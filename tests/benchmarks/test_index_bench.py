@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.index.blocking import blocking
 from benchmarks.index.feed import brands, make_feed
-from benchmarks.index.run import bench_index
+from benchmarks.index.rivals.makers import ReferenceMissing
+from benchmarks.index.run import measure_alone
+from benchmarks.index.session import Plan, TooSmall, bench_index
 from matcher.clock import SystemClock
 
 
@@ -40,19 +43,48 @@ def test_the_promised_share_of_brands_is_missing(tied: bool) -> None:
     assert same[in_family].all() == tied
 
 
+def test_what_the_rule_of_brands_excludes_is_what_conflicts() -> None:
+    feed = make_feed(20_000, seed=4)
+    found = blocking(feed, np.arange(18_000), 2_000, seed=1)
+    assert abs(found.conflicting - 0.07) < 0.02
+    assert abs(found.excluded - 2 / 3 * found.conflicting) < 0.01  # a third of the others have no brand
+    assert found.found <= 1 - found.excluded
+    assert found.found_free > found.found > found.found_free - 2 * found.excluded
+
+
+def test_vectors_in_a_file_are_the_same(tmp_path: Path) -> None:
+    feed = make_feed(5_000, seed=4, file=tmp_path / "feed.f16")
+    assert isinstance(feed.vectors, np.memmap)
+    assert (feed.vectors == make_feed(5_000, seed=4).vectors).all()
+
+
+@pytest.mark.slow
+def test_a_large_size_has_a_sample_in_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.index.run._LARGE", 10_000)
+    found = measure_alone(20_000, 1, SystemClock(), tmp_path)
+    results = {result.name: result for result in found}
+    assert results["search_all_20k"].reference_name == "FAISS Flat of 10k"
+    assert results["upsert_20k"].ours > 0
+    assert "search_third_missing_20k" not in results
+    assert results["recall_at_10_20k"].ours >= 0.99
+
+
 @pytest.mark.slow
 def test_a_run_gives_every_result_that_is_relied_on(tmp_path: Path) -> None:
-    found = bench_index([10_000], ["ivf"], 1, SystemClock(), tmp_path)
-    results = {result.name: result for result in found.results}
+    found = measure_alone(10_000, 1, SystemClock(), tmp_path)
+    results = {result.name: result for result in found}
     for name in ("search_all", "search_with_brand", "search_branded_feed", "upsert", "upsert_small", "bytes_per_offer"):
         assert results[f"{name}_10k"].ours > 0
         assert results[f"{name}_10k"].reference > 0
+        assert results[f"{name}_10k"].reference_name == "FAISS Flat"
     assert results["recall_at_10_10k"].ours >= 0.99
-    assert results["search_all_vs_ivf8_10k".replace("ivf8", "ivf400,sq8")].reference_name == "FAISS IVF400,SQ8"
 
 
 def test_an_unknown_reference_or_too_small_a_size_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must be of flat, ivf, hnsw, got annoy"):
-        bench_index([10_000], ["annoy"], 1, SystemClock(), tmp_path)
-    with pytest.raises(ValueError, match="at least 1000 offers, got 10"):
-        bench_index([10], [], 1, SystemClock(), tmp_path)
+    def run(size: int, reference: str) -> None:
+        bench_index(Plan([size], [reference], 1, 1, None), SystemClock(), tmp_path, print)
+
+    with pytest.raises(ReferenceMissing, match=r"must be of flat, ivf, hnsw, .*, got annoy"):
+        run(10_000, "annoy")
+    with pytest.raises(TooSmall, match="at least 10,000 offers, got 10"):
+        run(10, "flat")
