@@ -1,7 +1,7 @@
 """What the rule of brands costs by itself, whatever index follows it: true neighbours that it excludes.
 
-Sellers write brands in their own ways, so that two offers of one product sometimes conflict. An offer with a brand finds
-compatible brands and the brandless; what is lost is counted with exact search, with and without the rule.
+Sellers write brands in their own ways, so that two offers of one product sometimes conflict. An offer with a brand
+finds compatible brands and the brandless; what is lost is counted with exact search, with and without the rule.
 """
 
 from __future__ import annotations

@@ -77,8 +77,9 @@ def brands(feed: Feed, missing: float, *, tied: bool, seed: int, conflicting: fl
     """i32[n]: the brand of each offer, NO_BLOCK for the share `missing` of them.
 
     tied: a brand has whole families, and it is missing where the vectors lie to one side; else a brand has single
-    products, whatever they look like, and is missing by chance. conflicting: share of the pairs of offers of one product
-    and known brands whose brands differ; as many offers as it takes have another one than their product
+    products, whatever they look like, and is missing by chance.
+
+    conflicting: share of the pairs of offers of one product and with brands whose brands are to differ; if untied
     """
     random = np.random.default_rng(seed)
     if tied:

@@ -23,11 +23,13 @@ from index_store.terms import Terms
 _ROWS: Final = 16_384
 _SPARE: Final = 16
 _LEAST_SHARE: Final = 1 / 16
+_LARGE_CELL: Final = 250  # entries; a million of them lie in cells of this size
+_MOST_TIMES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How far a search looks.
+    """How far a search looks, in an index of a million.
 
     probes: cells of a query that may find everything, and kept those of one that is kept to blocks; fetch, fetch_kept:
         entries taken from them by rough score; rank: how many of these are scored exactly, if they are allowed
@@ -38,6 +40,11 @@ class Effort:
     fetch: int = 30
     fetch_kept: int = 64
     rank: int = 30
+
+    def for_cells(self, entries: float) -> Effort:
+        """With cells of so many entries on average: more of them where they are small."""
+        times = min(_MOST_TIMES, max(1.0, np.sqrt(_LARGE_CELL / max(1.0, entries))))
+        return replace(self, probes=int(self.probes * times), kept=int(self.kept * times))
 
     def wider(self, times: int) -> Effort:
         """The same, that many times as far."""
@@ -61,6 +68,7 @@ _WIDER: Final = 8
 def search(index: CellIndex, queries: Vectors, k: int, terms: Terms, effort: Effort = NORMAL) -> Hits:
     """The k best entries of each query f32[n, dim]; see `IndexStore.search`."""
     hits = Hits(np.full((len(queries), k), NO_KEY, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+    effort = effort.for_cells(len(index) / index.lists.cells)
     if terms.blocks is not None:
         effort = effort.for_share(float(index.lists.plain.sum()) / max(1, len(index)))
     effort = effort.for_best(k)
