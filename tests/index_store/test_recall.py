@@ -26,6 +26,7 @@ def rows(first: int, end: int) -> Rows:
 
 
 def searching(monkeypatch: pytest.MonkeyPatch, effort: Effort) -> None:
+    monkeypatch.setattr("index_store.cells.search._MOST_TIMES", 1)  # cells are small here
     monkeypatch.setattr(recall, "search", lambda index, asked, k, terms: search(index, asked, k, terms, effort))
 
 
