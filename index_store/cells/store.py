@@ -35,6 +35,7 @@ from index_store.store import (
     check_keys,
     check_sellers,
     check_vectors,
+    labels_at,
 )
 from index_store.terms import Terms
 
@@ -163,6 +164,15 @@ class CellStore:
             slots = self._cells.entries.find(keys)
             vectors[slots >= 0] = self._cells.entries.exact(slots[slots >= 0])
             return vectors
+
+    def labels(self, keys: Keys) -> tuple[SellerCodes, BlockCodes]:
+        """See `IndexStore.labels`."""
+        keys = check_keys(keys)
+        with self._lock:
+            if self._cells is None:
+                return self._exact().labels(keys)
+            entries = self._cells.entries
+            return labels_at(entries.find(keys), entries.sellers, self._cells.blocks())
 
     def __len__(self) -> int:
         with self._lock:
