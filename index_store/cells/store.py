@@ -171,8 +171,10 @@ class CellStore:
         with self._lock:
             if self._cells is None:
                 return self._exact().labels(keys)
-            entries = self._cells.entries
-            return labels_at(entries.find(keys), entries.sellers, self._cells.blocks())
+            slots = self._cells.entries.find(keys)
+            known = slots[slots >= 0]
+            places = np.where(slots >= 0, np.cumsum(slots >= 0) - 1, -1)
+            return labels_at(places, self._cells.entries.sellers[known], self._cells.lists.blocks_of(known))
 
     def __len__(self) -> int:
         with self._lock:
