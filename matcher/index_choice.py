@@ -1,6 +1,6 @@
 """Where a matcher's index lives: in its own memory, or in a Weaviate cluster; and how it is filled at the start."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,19 @@ from matcher.model.bundle import Bundle
 
 
 def open_index(
-    state: State, path: Path, bundle: Bundle, partition: int, weaviate: WeaviateSettings | None, *, new_cells: bool
+    state: State,
+    path: Path,
+    bundle: Bundle,
+    partition: int,
+    weaviate: WeaviateSettings | None,
+    *,
+    new_cells: bool,
+    on_waiting: Callable[[str], None],
 ) -> tuple[IndexStore, Loaded]:
     """The index that belongs to a state, holding what is live in it; `path` is the state's file.
 
-    Cells of the last run are used again, unless `new_cells`; a cluster is sent what it lacks. Raises
+    Cells of the last run are used again, unless `new_cells`; a cluster is sent what it lacks. `on_waiting` is told, now
+    and later, what a cluster is waited for; "" when it is waited for no more. Raises
     `index_store.weaviate.errors.WeaviateAway` where a cluster does not answer.
     """
     if weaviate is None:
@@ -29,7 +37,7 @@ def open_index(
     from index_store.weaviate.store import WeaviateStore
 
     name = f"Offers_{bundle.fingerprint[:12]}_{partition}"
-    cluster = WeaviateStore(bundle.dim, weaviate, path.with_suffix(".weaviate"), name=name)
+    cluster = WeaviateStore(bundle.dim, weaviate, path.with_suffix(".weaviate"), name, on_waiting=on_waiting)
     try:
         sent = cluster.load(_rows(state))
     except BaseException:

@@ -220,7 +220,7 @@ def test_an_upsert_that_failed_changed_nothing_and_is_swept(
 def test_with_too_many_thin_entries_it_waits_for_the_replica(
     store: WeaviateStore, cluster: Replicas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("index_store.weaviate.store._MOST_THIN", 100)
+    monkeypatch.setattr("index_store.weaviate.writing.MOST_THIN", 100)
     cluster.away = {1}
     store.upsert(np.arange(90), VECTORS[:90], NOBODY[:90])
     with pytest.raises(WeaviateAway):
