@@ -86,6 +86,10 @@ class Metrics:
         self.index_away = Gauge(
             "offermatch_index_away", "1 while the matcher waits for the cluster that holds its index.", registry=registry
         )
+        self.state_busy = Gauge(
+            "offermatch_state_busy_seconds", "Spent reading and writing the state file since the partition was opened.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "offermatch_consumer_lag_records", "Records of an assigned partition still to be read.",
             ["topic", "partition"], registry=registry,
@@ -118,3 +122,4 @@ class Metrics:
             series.remove_by_labels({"topic": topic, "partition": str(partition)})
         self.index_offers.remove_by_labels({"partition": str(partition)})
         self.index_bytes.remove_by_labels({"partition": str(partition)})
+        self.state_busy.remove_by_labels({"partition": str(partition)})
