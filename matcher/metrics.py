@@ -84,7 +84,9 @@ class Metrics:
         )
         self.index_bytes = Gauge("offermatch_index_bytes", "Memory of the index.", ["partition"], registry=registry)
         self.index_away = Gauge(
-            "offermatch_index_away", "1 while the matcher waits for the cluster that holds its index.", registry=registry
+            "offermatch_index_away",
+            "1 while the matcher waits for the cluster that holds the index.",
+            registry=registry,
         )
         self.state_busy = Gauge(
             "offermatch_state_busy_seconds", "Spent reading and writing the state file since the partition was opened.",

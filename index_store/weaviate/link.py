@@ -33,7 +33,7 @@ _ATTEMPT: Final = 15.0  # seconds for one request
 _LOOK: Final = 0.5  # seconds between looks at whether an address is alive, where there are others
 _FATAL: Final = (AuthenticationFailedError, InsufficientPermissionsError, WeaviateInvalidInputError)
 
-_REFUSED: Final = (401, 403)  # HTTP: no key or a wrong one; a key that may not
+_REFUSED: Final = (401, 403, 422)  # HTTP: no key or a wrong one; a key that may not; settings that cannot be
 
 T = TypeVar("T")
 

@@ -121,6 +121,37 @@ def test_what_is_done_in_part_is_asked_again(monkeypatch: pytest.MonkeyPatch) ->
     assert hours.now > 0
 
 
+def test_who_asks_is_told_what_is_waited_for_and_when_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours, said = Hours(), list[str]()
+    link = Link(nowhere(deadline=5), hours, hours.wait, said.append)
+    monkeypatch.setattr(link, "_connected", object)
+    answers = [Incomplete("1 of 2"), Incomplete("one of two")]
+
+    def request(_: Any) -> None:
+        if answers:
+            raise answers.pop(0)
+
+    link.ask("write", request)
+    assert said == ["write: 1 of 2", "write: one of two", ""]
+    said.clear()
+
+    def within(_: Any) -> None:
+        link.ask("write", never)
+
+    def never(_: Any) -> None:
+        raise Incomplete("no")
+
+    answers.append(Incomplete("no"))
+    with pytest.raises(WeaviateAway):
+        link.ask("search", lambda client: (request(client), within(client)))
+    assert said.count("") == 1, "the one that still waits keeps the other from saying that it is over"
+    assert said[-1] == ""
+    said.clear()
+    with pytest.raises(WeaviateAway):
+        link.ask("sweep", never, deadline=0)
+    assert said == [], "what can wait makes nobody wait"
+
+
 def entries(directory: Directory, keys: list[int], value: float) -> Found:
     n = len(keys)
     return Found(
