@@ -28,8 +28,7 @@ class Found:
 
     def part(self, rows: slice) -> Found:
         """Some of them."""
-        columns = (self.keys, self.generations, self.sellers, self.blocks, self.vectors)
-        return Found(*(column[rows] for column in columns))
+        return Found(self.keys[rows], self.generations[rows], self.sellers[rows], self.blocks[rows], self.vectors[rows])
 
     def parts(self, size: int) -> Iterator[Found]:
         """All of them, at most `size` at a time."""

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from broker.weaviate.cluster import WeaviateCluster
 from consumers.matching.inspection import verify_partitions
+from matcher.weaviate_settings import Weaviate
 from tests.pipeline.daemons import wait_until
 from tests.pipeline.harness import Pipeline, with_prefix
 from tests.pipeline.test_restarts import a_market, assert_as_if_nothing_had_happened
@@ -51,3 +53,24 @@ def test_decisions_are_those_of_the_exact_index_though_matcher_and_weaviate_are_
     assert [encoder.stop(), matcher.stop()] == [0, 0]
     assert verify_partitions(with_prefix(pipeline.settings)).problems == ()
     assert_as_if_nothing_had_happened(pipeline, sent, tmp_path)
+
+
+def test_a_matcher_moves_from_its_own_memory_to_a_cluster_and_back(
+    make_pipeline, weaviate_one: str, tmp_path: Path
+) -> None:
+    pipeline: Pipeline = make_pipeline()
+    cluster = msgspec.structs.replace(
+        pipeline.settings, weaviate=Weaviate(url=weaviate_one, compression="none", replicas=1)
+    )
+    market = a_market(6, 150)
+    encoder, matcher, sent = pipeline.encoder(), pipeline.matcher(), []
+    for number, successor in enumerate((cluster, pipeline.settings, None)):
+        sent += pipeline.send(*market[50 * number : 50 * (number + 1)])
+        pipeline.wait_for(sent)
+        assert matcher.stop() == 0
+        if successor is not None:
+            matcher = pipeline.start("matcher", successor)
+    assert encoder.stop() == 0
+    assert_as_if_nothing_had_happened(pipeline, sent, tmp_path)
+    # What is sent to the cluster at the next change is what it missed.
+    assert verify_partitions(with_prefix(cluster)).problems == ()
