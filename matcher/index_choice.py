@@ -1,5 +1,6 @@
 """Where a matcher's index lives: in its own memory, or in a Weaviate cluster; and how it is filled at the start."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from index_store.store import NO_BLOCK, IndexStore
 from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array, I32Array, I64Array
 from matcher.model.bundle import Bundle
+
+log = logging.getLogger(__name__)
 
 
 def open_index(
@@ -43,6 +46,7 @@ def open_index(
     except BaseException:
         cluster.close()
         raise
+    log.info("the index is in collection %s: %d entries, %d of them sent now", cluster.collection, len(cluster), sent)
     return cluster, Loaded(entries=len(cluster), assigned=sent)
 
 

@@ -119,7 +119,9 @@ class WeaviateNode:
 
     def _environment(self, nodes: Sequence["WeaviateNode"]) -> dict[str, str]:
         values = {
-            "PERSISTENCE_DATA_PATH": "data",
+            # Absolute: while it makes a shard, the server is in another working directory for a moment, and whatever
+            # other shards write by a relative path just then is lost (seen with three shards, once in five times).
+            "PERSISTENCE_DATA_PATH": str((self.folder / "data").absolute()),
             "DEFAULT_VECTORIZER_MODULE": "none",
             "GRPC_PORT": str(self.ports.grpc),
             "CLUSTER_HOSTNAME": self._name,

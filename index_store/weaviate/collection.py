@@ -17,10 +17,9 @@ from weaviate.collections.classes.filters import _Filters
 from weaviate.collections.classes.internal import Object
 
 from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, BlockCodes, Vectors
-from index_store.weaviate.errors import WeaviateMismatch
 from index_store.weaviate.found import Found, Objects
 from index_store.weaviate.link import Incomplete, Link
-from index_store.weaviate.making import make_collection
+from index_store.weaviate.making import check_collection, make_collection
 from index_store.weaviate.settings import WeaviateSettings
 
 PAGE: Final = 10_000
@@ -46,17 +45,12 @@ class OfferCollection:
     def create(self, dim: int) -> bool:
         """Make the collection if it is not there; returns whether it was made.
 
-        Raises `WeaviateAway`, and `WeaviateMismatch` if the one that is there has other replicas.
+        Raises `WeaviateAway`, and `WeaviateMismatch` if the one that is there was made with other settings.
         """
 
         def make(client: WeaviateClient) -> bool:
             if client.collections.exists(self.name):
-                stored = client.collections.get(self.name).config.get()
-                if stored.replication_config.factor != self._settings.replicas:
-                    raise WeaviateMismatch(
-                        f"collection {self.name} has {stored.replication_config.factor} replica(s), the settings say "
-                        f"{self._settings.replicas}: use what it was made with, or another state folder"
-                    )
+                check_collection(client, self.name, self._settings)
                 return False
             make_collection(client, self.name, dim, self._settings)
             return True

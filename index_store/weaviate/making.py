@@ -11,10 +11,12 @@ from weaviate.classes.config import (
     VectorDistances,
     VectorFilterStrategy,
 )
+from weaviate.collections.classes.config import RQConfig, SQConfig
 from weaviate.collections.classes.config_base import _QuantizerConfigCreate
 from weaviate.collections.classes.config_vector_index import _VectorIndexConfigHNSWCreate
 
-from index_store.weaviate.settings import WeaviateSettings
+from index_store.weaviate.errors import WeaviateMismatch
+from index_store.weaviate.settings import Compression, WeaviateSettings
 
 
 def make_collection(client: WeaviateClient, name: str, dim: int, settings: WeaviateSettings) -> None:
@@ -37,6 +39,30 @@ def make_collection(client: WeaviateClient, name: str, dim: int, settings: Weavi
             Property(name="block", data_type=DataType.INT, index_filterable=True),
         ],
     )
+
+
+def check_collection(client: WeaviateClient, name: str, settings: WeaviateSettings) -> None:
+    """Raises `WeaviateMismatch` where the collection was made with other settings; what the client raises."""
+    stored = client.collections.get(name).config.get()
+    assert stored.vector_config is not None
+    graph = stored.vector_config["default"].vector_index_config
+    made = {"replicas": stored.replication_config.factor, "compression": _compression(graph.quantizer)}
+    if settings.shards and stored.sharding_config is not None:
+        made["shards"] = stored.sharding_config.desired_count
+    differing = [
+        f"{what} {before}, not {getattr(settings, what)}"
+        for what, before in made.items()
+        if before != getattr(settings, what)
+    ]
+    if differing:
+        raise WeaviateMismatch(
+            f"collection {name} was made with {'; '.join(differing)}, as the settings say: use what it was made with, "
+            f"or delete the matcher's weaviate.sqlite, and another collection is made"
+        )
+
+
+def _compression(quantizer: object) -> Compression:
+    return "rq" if isinstance(quantizer, RQConfig) else "sq" if isinstance(quantizer, SQConfig) else "none"
 
 
 def _graph(settings: WeaviateSettings) -> _VectorIndexConfigHNSWCreate:

@@ -113,12 +113,27 @@ def test_the_collection_is_made_as_the_settings_say(guarded: WeaviateCluster, gi
     store = assert_works(settings_of(url=guarded.url, api_key="the-key", **given))
     config: Any = store._link.ask("look", lambda client: client.collections.get(store.collection).config.get())
     assert config.sharding_config.desired_count == int(given.get("shards", "1"))
-    assert config.replication_config.factor == 1
     quantizer = config.vector_config["default"].vector_index_config.quantizer
-    assert type(quantizer).__name__ == {
-        "sq": "_SQConfig", "none": "NoneType", "rq": "_RQConfig",
-    }[given.get("compression", "rq")]  # fmt: skip
+    wanted = {"sq": "_SQConfig", "none": "NoneType", "rq": "_RQConfig"}[given.get("compression", "rq")]
+    assert type(quantizer).__name__ == wanted
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [({"shards": 3}, "shards 2, not 3"), ({"compression": "rq"}, "compression sq, not rq"), ({"shards": 0}, None)],
+)
+def test_a_collection_keeps_what_it_was_made_with(
+    guarded: WeaviateCluster, tmp_path: Path, change: dict[str, Any], text: str | None
+) -> None:
+    settings = settings_of(url=guarded.url, api_key="the-key", shards="2", compression="sq")
+    WeaviateStore(DIM, settings, tmp_path).close()
+    if text is None:
+        WeaviateStore(DIM, replace(settings, **change), tmp_path).discard()
+        return
+    with pytest.raises(WeaviateMismatch, match=text):
+        WeaviateStore(DIM, replace(settings, **change), tmp_path)
+    WeaviateStore(DIM, settings, tmp_path).discard()
 
 
 def test_more_replicas_than_nodes_are_refused(guarded: WeaviateCluster) -> None:

@@ -238,6 +238,6 @@ def test_other_replicas_than_the_collection_was_made_with_are_refused(weaviate_t
     store = WeaviateStore(4, one, tmp_path)
     store.close()
     three = WeaviateSettings(url=weaviate_three.url, replicas=3, deadline=60)
-    with pytest.raises(WeaviateMismatch, match="has 1 replica"):
+    with pytest.raises(WeaviateMismatch, match="replicas 1, not 3"):
         WeaviateStore(4, three, tmp_path)
     WeaviateStore(4, one, tmp_path).discard()
