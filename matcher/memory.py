@@ -1,10 +1,6 @@
 """The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
 
-<<<<<<< HEAD
-from collections.abc import Callable, Mapping, Sequence
-=======
-from collections.abc import Iterator, Mapping, Sequence
->>>>>>> main
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -57,11 +53,8 @@ class Memory:
         *,
         weaviate: WeaviateSettings | None = None,
         new_cells: bool = False,
-<<<<<<< HEAD
         on_waiting: Callable[[str], None] = lambda _: None,
-=======
         expiry: Expiry = NEVER,
->>>>>>> main
     ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
 
@@ -79,22 +72,15 @@ class Memory:
         )
         self._bundle = bundle
         self._recent = Recent()
-<<<<<<< HEAD
+        self._expiry = expiry
         self._spare = SPARE if weaviate is None else SPARE_IN_CLUSTER
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
+            self._time = self._state.stream_time()
             self._index, self.loaded = open_index(
                 self._state, path, bundle, partition, weaviate, new_cells=new_cells, on_waiting=on_waiting
             )
-=======
-        self._expiry = expiry
-        path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
-        self._state = State(path, identity)
-        try:
-            self._time = self._state.stream_time()
-            self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
->>>>>>> main
         except BaseException:
             self._state.close()
             raise

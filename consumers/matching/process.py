@@ -62,11 +62,8 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
                 (topics.features, topics.matches),
                 topics.universes,
                 weaviate=weaviate,
-<<<<<<< HEAD
                 on_waiting=index_waiting,
-=======
                 expiry=Expiry.of(own.expire_after),
->>>>>>> main
             )
             return OwnedPartition(
                 number,
