@@ -26,7 +26,7 @@ from producers.topic_plan import create
 from producers.topics import can_produce
 
 PATIENCE: Final = 600.0
-_POLL: Final = 0.1  # seconds
+_POLL: Final = 0.5  # seconds; a look costs the matcher some 10 ms
 
 
 class NotDecided(RuntimeError):
