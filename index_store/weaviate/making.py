@@ -46,7 +46,7 @@ def check_collection(client: WeaviateClient, name: str, settings: WeaviateSettin
     stored = client.collections.get(name).config.get()
     assert stored.vector_config is not None
     graph = stored.vector_config["default"].vector_index_config
-    made = {"replicas": stored.replication_config.factor, "compression": _compression(graph.quantizer)}
+    made = {"replicas": stored.replication_config.factor, "compression": _compression(getattr(graph, "quantizer", None))}
     if settings.shards and stored.sharding_config is not None:
         made["shards"] = stored.sharding_config.desired_count
     differing = [
