@@ -45,8 +45,8 @@ def check_collection(client: WeaviateClient, name: str, settings: WeaviateSettin
     """Raises `WeaviateMismatch` where the collection was made with other settings; what the client raises."""
     stored = client.collections.get(name).config.get()
     assert stored.vector_config is not None
-    graph = stored.vector_config["default"].vector_index_config
-    made = {"replicas": stored.replication_config.factor, "compression": _compression(getattr(graph, "quantizer", None))}
+    quantizer = getattr(stored.vector_config["default"].vector_index_config, "quantizer", None)
+    made = {"replicas": stored.replication_config.factor, "compression": _compression(quantizer)}
     if settings.shards and stored.sharding_config is not None:
         made["shards"] = stored.sharding_config.desired_count
     differing = [

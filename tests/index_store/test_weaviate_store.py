@@ -64,7 +64,7 @@ def make_store(with_settings: Settings) -> Iterator[Callable[[int], IndexStore]]
     made: list[WeaviateStore] = []
 
     def make(dim: int = 4, **changes: Any) -> WeaviateStore:
-        made.append(WeaviateStore(dim, with_settings(**changes), f"Test{uuid.uuid4().hex[:12]}"))
+        made.append(WeaviateStore(dim, with_settings(**changes), None, f"Test{uuid.uuid4().hex[:12]}"))
         return made[-1]
 
     yield make
