@@ -1,17 +1,14 @@
 """Where a matcher's index lives: in its own memory, or in a Weaviate cluster; and how it is filled at the start."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
 
 from index_store.cells.loading import Loaded
 from index_store.cells.store import CellStore
 from index_store.state import State
-from index_store.store import NO_BLOCK, IndexStore
+from index_store.store import IndexStore
 from index_store.weaviate.settings import WeaviateSettings
-from matcher.arrays import F32Array, I32Array, I64Array
 from matcher.model.bundle import Bundle
 
 log = logging.getLogger(__name__)
@@ -35,21 +32,16 @@ def open_index(
     """
     if weaviate is None:
         cells = CellStore(bundle.dim, path.with_suffix(".index"))
-        return cells, cells.load(_rows(state), anew=new_cells)
+        return cells, cells.load(state.live_halves(), anew=new_cells)
     # The client is an extra, and most matchers do without.
     from index_store.weaviate.store import WeaviateStore
 
     name = f"Offers_{bundle.fingerprint[:12]}_{partition}"
     cluster = WeaviateStore(bundle.dim, weaviate, path.with_suffix(".weaviate"), name, on_waiting=on_waiting)
     try:
-        sent = cluster.load(_rows(state))
+        sent = cluster.load(state.live_vectors())
     except BaseException:
         cluster.close()
         raise
     log.info("the index is in collection %s: %d entries, %d of them sent now", cluster.collection, len(cluster), sent)
     return cluster, Loaded(entries=len(cluster), assigned=sent)
-
-
-def _rows(state: State) -> Iterator[tuple[I64Array, F32Array, I32Array, I32Array]]:
-    for keys, vectors, sellers in state.live_vectors():
-        yield keys, vectors, sellers, np.full(len(keys), NO_BLOCK, np.int32)
