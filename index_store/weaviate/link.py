@@ -30,7 +30,7 @@ from index_store.weaviate.settings import Endpoint, WeaviateSettings, endpoints
 _log = logging.getLogger(__name__)
 _PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one is repeated
 _ATTEMPT: Final = 15.0  # seconds for one request
-_LOOK: Final = 0.5  # seconds between looks at whether an address is alive, where there are others
+_LOOK: Final = 0.5  # seconds between looks at whether an address is alive
 _FATAL: Final = (AuthenticationFailedError, InsufficientPermissionsError, WeaviateInvalidInputError)
 
 _REFUSED: Final = (401, 403, 422)  # HTTP: no key or a wrong one; a key that may not; settings that cannot be
@@ -141,8 +141,8 @@ class Link:
             return self._client
 
     def _answers(self) -> bool:
-        """Whether the address still takes connections. The client itself asks a dead one again for a minute."""
-        if len(self._addresses) == 1 or self._clock() < self._looked_at + _LOOK:
+        """Whether the address still takes connections. The client itself asks a dead one again for a minute, silently."""
+        if self._clock() < self._looked_at + _LOOK:
             return True
         self._looked_at = self._clock()
         try:
