@@ -1,6 +1,6 @@
 """The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -53,12 +53,14 @@ class Memory:
         *,
         weaviate: WeaviateSettings | None = None,
         new_cells: bool = False,
+        on_waiting: Callable[[str], None] = lambda _: None,
         expiry: Expiry = NEVER,
     ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
 
         The file lies in a folder named after the bundle, so that a new bundle starts from the log, beside the old one.
-        The index is in memory, or in the cluster that `weaviate` names: see `matcher.index_choice.open_index`.
+        The index is in memory, or in the cluster that `weaviate` names: see `matcher.index_choice.open_index`, also for
+        `on_waiting`.
         """
         identity = Identity(
             bundle=bundle.fingerprint,
@@ -72,12 +74,15 @@ class Memory:
         self._bundle = bundle
         self._recent = Recent()
         self._expiry = expiry
+        self._spare = SPARE if weaviate is None else SPARE_IN_CLUSTER
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
             self._time = self._state.stream_time()
             self._brands = BrandTable(self._state.block_names()) if bundle.search.brand_blocks else None
-            self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
+            self._index, self.loaded = open_index(
+                self._state, path, bundle, partition, weaviate, new_cells=new_cells, on_waiting=on_waiting
+            )
         except BaseException:
             self._state.close()
             raise
@@ -140,7 +145,7 @@ class Memory:
     ) -> list[I64Array]:
         """For each embedding the keys of at least the k nearest, and of all whose score equals that of the k-th."""
         rows: list[I64Array] = [np.empty(0, np.int64)] * len(vectors)
-        open_, fetch = np.arange(len(vectors)), k + SPARE
+        open_, fetch = np.arange(len(vectors)), k + self._spare
         while len(open_):
             hits = self._index.search(
                 vectors[open_],
@@ -261,6 +266,8 @@ class Memory:
 
 #: Fetched beyond the k nearest, so that equal scores at the edge seldom need a second search.
 SPARE = 8
+#: The same where each hit is an object that a server reads: ten more make a search twice as dear.
+SPARE_IN_CLUSTER = 2
 _offers = msgspec.json.Decoder(Offer)
 
 

@@ -86,6 +86,11 @@ class Metrics:
             "offermatch_index_offers", "Live offers in the index.", ["partition"], registry=registry
         )
         self.index_bytes = Gauge("offermatch_index_bytes", "Memory of the index.", ["partition"], registry=registry)
+        self.index_away = Gauge(
+            "offermatch_index_away",
+            "1 while the matcher waits for the cluster that holds the index.",
+            registry=registry,
+        )
         self.index_recall = Gauge(
             "offermatch_index_recall_ratio", "Share of the nearest that searches found, in the last sample.",
             ["partition"], registry=registry,

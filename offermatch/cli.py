@@ -473,6 +473,10 @@ def bench_matcher(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 5,
     known: Annotated[int, typer.Option(min=0, help="Instead: a matcher process that knows so many offers.")] = 0,
     arriving: Annotated[int, typer.Option(min=100, help="Offers that it then decides.")] = 10_000,
+    weaviate: Annotated[
+        str,
+        typer.Option(help="With --known: its index in this cluster (`own`: a new one), against a bare client loop."),
+    ] = "",
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -488,7 +492,12 @@ def bench_matcher(
         from benchmarks.known.run import bench_known
 
         with tempfile.TemporaryDirectory() as space:
-            benchmark = bench_known(known, arriving, SystemClock(), Path(space))
+            if weaviate:
+                from benchmarks.known.cluster import bench_cluster
+
+                benchmark = bench_cluster(weaviate, known, arriving, rounds, clock=SystemClock(), folder=Path(space))
+            else:
+                benchmark = bench_known(known, arriving, SystemClock(), Path(space))
     else:
         from benchmarks.matcher import bench_matcher as measure
         from matcher.model import load_bundle

@@ -30,7 +30,8 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
     weaviate = weaviate_settings(settings.weaviate)
     topics = msgspec.structs.replace(settings.topics, features=settings.topics.prefix + bundle.features_topic)
     settings = msgspec.structs.replace(settings, topics=topics)
-    status = Status(metrics, clock, settings.process.stall, ["assigned", "index_loaded"])
+    status = Status(metrics, clock, settings.process.stall, ["assigned", "index_loaded", "index_answers"])
+    status.set("index_answers", True)
     metrics.model.info({"encoder": bundle.encoder.fingerprint, "bundle": bundle.fingerprint, "name": bundle.name})
     with StatusServer(status, settings.process.http_host, own.http_port) as server:
         log.info("metrics, livez and readyz on http://%s:%d", settings.process.http_host, server.port)
@@ -46,6 +47,12 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
             batch=own.batch_size,
         )
 
+        def index_waiting(what: str) -> None:
+            """A matcher that waits for the cluster is alive, and not ready."""
+            status.set("index_answers", not what)
+            metrics.index_away.set(bool(what))
+            status.heartbeat()
+
         def open_partition(number: int) -> OwnedPartition:
             folder = Path(own.state_folder) / own.group
             memory = Memory(
@@ -55,6 +62,7 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
                 (topics.features, topics.matches),
                 topics.universes,
                 weaviate=weaviate,
+                on_waiting=index_waiting,
                 expiry=Expiry.of(own.expire_after),
             )
             return OwnedPartition(
