@@ -79,11 +79,13 @@ class DecisionRow:
 @dataclass(frozen=True, slots=True)
 class Changes:
     """A stretch of the logs, each sequence in the order of its log; `positions` says where it ends:
-    (topic, partition) -> next offset."""
+    (topic, partition) -> next offset. `times`: of those whose end has a time, Kafka's, in milliseconds since 1970:
+    every record behind the end was written later."""
 
     features: Sequence[FeatureRow] = ()
     decisions: Sequence[DecisionRow] = ()
     positions: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    times: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,7 +74,10 @@ _RAW_FEATURES: Final[Migration] = (
     "INSERT INTO facts SELECT 'raw_features', 'false' WHERE EXISTS (SELECT 1 FROM facts)",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES)
+# A state of before knows no time, which counts as long ago.
+_TIMES: Final[Migration] = ("ALTER TABLE positions ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _TIMES)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

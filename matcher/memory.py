@@ -1,6 +1,7 @@
 """The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,12 @@ from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
 
+log = logging.getLogger(__name__)
+
+#: Kafka times, in milliseconds since 1970, of the ends of what is applied: see `index_store.rows.Changes`.
+Times = Mapping[tuple[str, int], int]
+NO_TIMES: Times = {}
+
 
 class Published(Struct, frozen=True, kw_only=True):
     """One record of `matches`: a decision, or None and the version at which the offer was gone."""
@@ -48,11 +55,13 @@ class Memory:
         *,
         weaviate: WeaviateSettings | None = None,
         new_cells: bool = False,
+        outdated: Callable[[State], str | None] = lambda _: None,
     ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
 
         The file lies in a folder named after the bundle, so that a new bundle starts from the log, beside the old one.
         The index is in memory, or in the cluster that `weaviate` names: see `matcher.index_choice.open_index`.
+        `outdated` says why a state cannot be brought up to date by following the log; such a one starts anew.
         """
         identity = Identity(
             bundle=bundle.fingerprint,
@@ -67,6 +76,10 @@ class Memory:
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
+            if (why := outdated(self._state)) is not None:
+                log.warning("state %s is discarded and built anew from the log: %s", path, why)
+                self._state.discard()
+                self._state = State(path, identity)
             self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
         except BaseException:
             self._state.close()
@@ -140,7 +153,9 @@ class Memory:
         """The next offset of each (topic, partition) that this memory has not yet applied."""
         return self._state.positions()
 
-    def apply_steps(self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int]) -> None:
+    def apply_steps(
+        self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int], times: Times = NO_TIMES
+    ) -> None:
         """Applies what this process decided, after its commit."""
         features, decisions = [], []
         for step in steps:
@@ -150,13 +165,17 @@ class Memory:
                 decisions.append(_decision_row(step.arrival, step.decision))
             elif isinstance(step, Gone):
                 decisions.append(_decision_row(step.arrival, None))
-        self._apply(Changes(features=features, decisions=decisions, positions=positions))
+        self._apply(Changes(features=features, decisions=decisions, positions=positions, times=times))
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
 
     def follow(
-        self, arrivals: Sequence[Arrival], published: Sequence[Published], positions: Mapping[tuple[str, int], int]
+        self,
+        arrivals: Sequence[Arrival],
+        published: Sequence[Published],
+        positions: Mapping[tuple[str, int], int],
+        times: Times = NO_TIMES,
     ) -> None:
         """Applies what is in the log, decided by whoever: inputs and decisions find each other by offer and version."""
         offered = [arrival for arrival in arrivals if arrival.features is not None]
@@ -166,10 +185,18 @@ class Memory:
                 features=[self._feature_row(a, vector) for a, vector in zip(offered, vectors, strict=True)],
                 decisions=[_published_row(p) for p in published],
                 positions=positions,
+                times=times,
             )
         )
         for arrival in offered:
             self._recent.forget(arrival.offer_id)
+
+    def forget_undecided(self) -> int:
+        """After all decisions there are on the features applied so far were followed: those without one get none.
+
+        Their offer is gone, and Kafka keeps the null that said so no longer. Returns how many there were.
+        """
+        return self._state.drop_pending() if self._state.counts().pending else 0
 
     def _apply(self, changes: Changes) -> None:
         applied = self._state.apply(changes)

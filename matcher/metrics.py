@@ -83,6 +83,15 @@ class Metrics:
             "offermatch_index_offers", "Live offers in the index.", ["partition"], registry=registry
         )
         self.index_bytes = Gauge("offermatch_index_bytes", "Memory of the index.", ["partition"], registry=registry)
+        self.standby_offers = Gauge(
+            "offermatch_standby_offers", "Live offers in the index of a partition that another process owns.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
+        self.standby_lag = Gauge(
+            "offermatch_standby_lag_records",
+            "Records of a partition that another process owns which this standby has not applied yet.",
+            ["topic", "partition"], registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "offermatch_consumer_lag_records", "Records of an assigned partition still to be read.",
             ["topic", "partition"], registry=registry,
@@ -115,3 +124,8 @@ class Metrics:
             series.remove_by_labels({"topic": topic, "partition": str(partition)})
         self.index_offers.remove_by_labels({"partition": str(partition)})
         self.index_bytes.remove_by_labels({"partition": str(partition)})
+
+    def forget_standby(self, partition: int) -> None:
+        """Removes the series of a partition that is no longer followed."""
+        for series in (self.standby_offers, self.standby_lag):
+            series.remove_by_labels({"partition": str(partition)})
