@@ -40,8 +40,8 @@ from producers.topics import can_produce
 BUNDLE = "untrained-dummy"
 #: Offers in whose midst a matcher is killed.
 BURST = 1_000
-#: Seconds within which anything here must have happened.
-PATIENCE = 900.0
+#: Seconds without a decision after which something must be wrong.
+PATIENCE = 300.0
 
 
 class TakeoverFailedError(RuntimeError):
@@ -188,10 +188,10 @@ class _Match:
             self._changed.notify_all()
 
     def _wait(self, condition: Callable[[], bool], what: str, player: "_Matcher") -> None:
-        deadline = self._clock.monotonic() + PATIENCE
+        begun = self._clock.monotonic()
         while not condition():
             player.check(what)
-            if self._clock.monotonic() > deadline:
+            if self._clock.monotonic() > max(begun, self._last) + PATIENCE:
                 raise TakeoverFailedError(f"waited in vain for {what}\n{player.tail()}")
             with self._changed:
                 self._changed.wait(0.05)

@@ -45,9 +45,10 @@ def configure(admin: AdminClient, kind: ResourceType, name: str, **values: str |
 def admin(kafka: str) -> Iterator[AdminClient]:
     """Of a broker that looks for something to compact several times a second."""
     one = AdminClient({"bootstrap.servers": kafka})
-    configure(one, ResourceType.BROKER, "", log_cleaner_backoff_ms="200")
+    (broker,) = map(str, one.list_topics(timeout=30).brokers)
+    configure(one, ResourceType.BROKER, broker, log_cleaner_backoff_ms="200")
     yield one
-    configure(one, ResourceType.BROKER, "", log_cleaner_backoff_ms=None)
+    configure(one, ResourceType.BROKER, broker, log_cleaner_backoff_ms=None)
 
 
 def wait_for_compaction(pipeline: Pipeline, admin: AdminClient, *gone: str) -> list:
