@@ -39,6 +39,7 @@ class Standbys:
         self._metrics = metrics
         self._followed: dict[int, Standby] = {}
         self._behind = False
+        self._complete = False  # as far as is known before the first step
 
     @property
     def numbers(self) -> Collection[int]:
@@ -46,8 +47,8 @@ class Standbys:
 
     @property
     def warm(self) -> bool:
-        """Whether every one that is followed has been where its log was."""
-        return all(standby.warm for standby in self._followed.values())
+        """Whether all are followed that are to be, and every one of them has been where its log was."""
+        return self._complete and all(standby.warm for standby in self._followed.values())
 
     @property
     def behind(self) -> bool:
@@ -74,7 +75,8 @@ class Standbys:
     def step(self, owned: Collection[int], *, beside_work: bool) -> None:
         """Goes on with all, and begins with one more where there is room. Raises as `Standby.step`."""
         free = [number for number in range(self._partitions) if number not in owned and number not in self._followed]
-        if free and len(self._followed) < self._most:
+        self._complete = not free or len(self._followed) >= self._most
+        if not self._complete:
             self._followed[free[0]] = self._follow(free[0], self._open_memory(free[0]))
         self._offsets.ask(self._followed.keys())
         self._behind = False

@@ -136,4 +136,4 @@ class MatchWorker:
         roles = {number: "taking over" if owned.following else "owner" for number, owned in self._owned.items()}
         self._status.set_roles(roles | dict.fromkeys(self._standbys.numbers, "standby"))
         self._status.set("index_loaded", "taking over" not in roles.values())
-        self._status.set("standby_warm", self._standbys.warm)
+        self._status.set("standby_warm", self._status.holds("assigned") and self._standbys.warm)

@@ -291,6 +291,7 @@ def test_it_follows_nothing_before_the_group_has_said_what_it_owns():
     bench.worker.poll()
     assert bench.standbys.steps == []
     bench.status.set("assigned", True)
+    assert not bench.status.ready, "what it is to follow is not known yet"
     bench.worker.poll()
     bench.own()
     bench.worker.poll()

@@ -101,6 +101,7 @@ def test_none_is_followed_where_none_may_be():
     bench = Bench(most=0)
     bench.steps()
     assert bench.opened == []
+    assert bench.standbys.warm
     memory = FakeMemory(1)
     bench.standbys.give(1, memory)  # type: ignore[arg-type]
     assert memory.closed
@@ -146,7 +147,7 @@ def test_beside_work_it_takes_small_steps():
 
 def test_it_is_warm_when_all_are_and_behind_when_any_is():
     bench = Bench(most=2)
-    assert bench.standbys.warm
+    assert not bench.standbys.warm, "it does not know yet what there is to follow"
     bench.steps(0)
     assert not bench.standbys.warm
     assert not bench.standbys.behind
@@ -155,6 +156,13 @@ def test_it_is_warm_when_all_are_and_behind_when_any_is():
     bench.steps(0)
     assert bench.standbys.warm
     assert bench.standbys.behind
+
+
+def test_it_is_not_warm_before_all_are_followed_that_are_to_be():
+    bench = Bench(most=2)
+    bench.steps(0, count=1)
+    bench.followed[1].warm = True
+    assert not bench.standbys.warm
 
 
 def test_closing_frees_every_memory_and_nothing_is_followed_afterwards():

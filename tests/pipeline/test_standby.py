@@ -103,6 +103,8 @@ def test_a_matcher_that_stood_still_becomes_the_standby_of_its_successor(make_pi
         matcher.check()
     wait_until(lambda: keeps_up(frozen, pipeline.topics), "the one that woke to be where the log is")
     assert standby.stop() == 0
+    pipeline.daemons.remove(standby)
+    standby.end()
     wait_until(lambda: owns(frozen), "the one that woke to own the partition again")
     sent += pipeline.send(*some_offers("c", 20))
     pipeline.wait_for(sent)
