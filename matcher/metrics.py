@@ -92,6 +92,10 @@ class Metrics:
             "Records of a partition that another process owns which this standby has not applied yet.",
             ["topic", "partition"], registry=registry,
         )  # fmt: skip
+        self.state_busy = Gauge(
+            "offermatch_state_busy_seconds", "Spent reading and writing the state file since it was opened.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "offermatch_consumer_lag_records", "Records of an assigned partition still to be read.",
             ["topic", "partition"], registry=registry,
@@ -124,6 +128,7 @@ class Metrics:
             series.remove_by_labels({"topic": topic, "partition": str(partition)})
         self.index_offers.remove_by_labels({"partition": str(partition)})
         self.index_bytes.remove_by_labels({"partition": str(partition)})
+        self.state_busy.remove_by_labels({"partition": str(partition)})
 
     def forget_standby(self, partition: int) -> None:
         """Removes the series of a partition that is no longer followed."""
