@@ -74,10 +74,31 @@ _RAW_FEATURES: Final[Migration] = (
     "INSERT INTO facts SELECT 'raw_features', 'false' WHERE EXISTS (SELECT 1 FROM facts)",
 )
 
+# What an older file holds counts as seen when stream time began, which is now: too late rather than too early.
+_LAST_SEEN: Final[Migration] = (
+    "ALTER TABLE vectors ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX vectors_by_seen_at ON vectors (seen_at)",
+    "ALTER TABLE pending ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE stream_time (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        newest INTEGER NOT NULL,
+        passed INTEGER NOT NULL
+    )""",
+    "INSERT INTO stream_time VALUES (1, 0, 0)",
+)
+
+# A file from before has no blocks, and says so: it cannot be told which block its offers belong to.
+_BLOCKS: Final[Migration] = (
+    "CREATE TABLE blocks (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    "ALTER TABLE vectors ADD COLUMN block INTEGER NOT NULL DEFAULT -1",
+    "ALTER TABLE pending ADD COLUMN block TEXT",
+    "INSERT INTO facts SELECT 'blocks', '0' WHERE EXISTS (SELECT 1 FROM facts)",
+)
+
 # A state of before knows no time, which counts as long ago.
 _TIMES: Final[Migration] = ("ALTER TABLE positions ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0",)
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _TIMES)
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _LAST_SEEN, _BLOCKS, _TIMES)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

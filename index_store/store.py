@@ -87,6 +87,11 @@ class IndexStore(Protocol):
         """The stored vectors, f32[n, dim]; a row of NaN for a key (i64[n]) that is not in the index."""
         ...
 
+    def labels(self, keys: Keys) -> tuple[SellerCodes, BlockCodes]:
+        """The sellers and the blocks of entries, i32[n] each; NO_SELLER and NO_BLOCK for a key (i64[n]) that is not
+        in the index."""
+        ...
+
     def __len__(self) -> int:
         """Number of entries."""
         ...
@@ -98,6 +103,14 @@ class IndexStore(Protocol):
     def close(self) -> None:
         """Free what the store holds; it cannot be used afterwards. Closing twice is allowed."""
         ...
+
+
+def labels_at(slots: npt.NDArray[np.int64], sellers: SellerCodes, blocks: BlockCodes) -> tuple[SellerCodes, BlockCodes]:
+    """What `IndexStore.labels` returns, of entries at these slots (i64[n], -1: not there) of two columns."""
+    there = slots >= 0
+    found = np.full(len(slots), NO_SELLER, np.int32), np.full(len(slots), NO_BLOCK, np.int32)
+    found[0][there], found[1][there] = sellers[slots[there]], blocks[slots[there]]
+    return found
 
 
 def check_dim(dim: int) -> int:

@@ -1,30 +1,35 @@
 """The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
-from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
-from index_store.rows import Version as RowVersion
+from index_store.cells.recall import Probe
+from index_store.cells.store import CellStore
+from index_store.rows import Changes, Identity
 from index_store.state import State
 from index_store.store import IndexStore
 from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array, F64Array, I32Array, I64Array
+from matcher.brands import READING, BrandTable, searched_blocks
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
 from matcher.deciding.content import Content, keeps_raw, read_content
 from matcher.deciding.known import Hit, Known, exact_scores
+from matcher.deciding.steps import Expired
 from matcher.events.decision import Decision
 from matcher.events.offer import Offer
-from matcher.events.place import Version
+from matcher.events.place import Place, Version
+from matcher.expiry import NEVER, Expiry
 from matcher.index_choice import open_index
 from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
+from matcher.rows import block_names, decision_row, feature_row
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +60,7 @@ class Memory:
         *,
         weaviate: WeaviateSettings | None = None,
         new_cells: bool = False,
+        expiry: Expiry = NEVER,
         outdated: Callable[[State], str | None] = lambda _: None,
     ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
@@ -70,9 +76,11 @@ class Memory:
             topics=tuple(topics),
             partitions=partitions,
             raw_features=keeps_raw(bundle),
+            blocks=READING if bundle.search.brand_blocks else 0,
         )
         self._bundle = bundle
         self._recent = Recent()
+        self._expiry = expiry
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
@@ -80,6 +88,8 @@ class Memory:
                 log.warning("state %s is discarded and built anew from the log: %s", path, why)
                 self._state.discard()
                 self._state = State(path, identity)
+            self._time = self._state.stream_time()
+            self._brands = BrandTable(self._state.block_names()) if bundle.search.brand_blocks else None
             self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
         except BaseException:
             self._state.close()
@@ -93,11 +103,19 @@ class Memory:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
         return {offer_id: row.product_id for offer_id, row in rows.items() if row.product_id is not None}
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
-        codes = None
+    def nearest(
+        self,
+        vectors: F32Array,
+        k: int,
+        not_sellers: Sequence[str | None] | None,
+        by_brand: Sequence[Offer] | None = None,
+    ) -> Sequence[Sequence[Hit]]:
+        codes = blocks = None
         if not_sellers is not None:
             codes = self._state.seller_codes(not_sellers, create=False)
-        rows = self._nearest_keys(vectors, k, codes)
+        if by_brand is not None and self._brands is not None:
+            blocks = searched_blocks(self._brands, by_brand)
+        rows = self._nearest_keys(vectors, k, codes, blocks)
         keys = np.unique(np.concatenate(rows))
         if not len(keys):
             return [()] * len(vectors)
@@ -130,12 +148,19 @@ class Memory:
                 held[place] = content
         return [content for content in held if content is not None]
 
-    def _nearest_keys(self, vectors: F32Array, k: int, codes: I32Array | None) -> list[I64Array]:
+    def _nearest_keys(
+        self, vectors: F32Array, k: int, codes: I32Array | None, blocks: I32Array | None
+    ) -> list[I64Array]:
         """For each embedding the keys of at least the k nearest, and of all whose score equals that of the k-th."""
         rows: list[I64Array] = [np.empty(0, np.int64)] * len(vectors)
         open_, fetch = np.arange(len(vectors)), k + SPARE
         while len(open_):
-            hits = self._index.search(vectors[open_], fetch, not_sellers=None if codes is None else codes[open_])
+            hits = self._index.search(
+                vectors[open_],
+                fetch,
+                not_sellers=None if codes is None else codes[open_],
+                blocks=None if blocks is None else blocks[open_],
+            )
             for row, keys in zip(open_.tolist(), hits.keys, strict=True):
                 rows[row] = keys[keys >= 0]
             tied = (hits.keys[:, -1] >= 0) & (hits.scores[:, -1] == hits.scores[:, k - 1])
@@ -159,19 +184,47 @@ class Memory:
         """The next offset of each (topic, partition) that this memory has not yet applied."""
         return self._state.positions()
 
+    def expired(self, most: int) -> list[Expired]:
+        """Up to `most` live offers that were not seen again in time, those first that were seen longest ago."""
+        due = self._expiry.due(self._time)
+        if due is None:
+            return []
+        own = self._state.identity
+        place = (own.topics[0], own.partition)
+        cause = Place(*place, self.positions()[place] - 1)
+        return [
+            Expired(offer_id=offer_id, version=Version(*version), cause=cause, time_ms=self._time.newest)
+            for offer_id, version in self._state.not_seen_after(due, most)
+        ]
+
     def apply_steps(
         self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int], times: Times = NO_TIMES
     ) -> None:
         """Applies what this process decided, after its commit."""
-        features, decisions = [], []
+        features, decisions, time = [], [], self._time
         for step in steps:
-            if isinstance(step, Decided | Skipped) and step.vector is not None:
-                features.append(self._feature_row(step.arrival, step.vector))
-            if isinstance(step, Decided):
-                decisions.append(_decision_row(step.arrival, step.decision))
-            elif isinstance(step, Gone):
-                decisions.append(_decision_row(step.arrival, None))
-        self._apply(Changes(features=features, decisions=decisions, positions=positions, times=times))
+            if isinstance(step, Decided | Skipped) and step.arrival.features is not None:
+                time = self._expiry.at(time, step.arrival.record.timestamp_ms)
+                if step.vector is not None:
+                    features.append(feature_row(step.arrival, step.vector, time, self._bundle))
+            if isinstance(step, Decided | Gone):
+                decision, arrival = step.decision if isinstance(step, Decided) else None, step.arrival
+                time_ms = arrival.seen.time_ms or arrival.record.timestamp_ms
+                decisions.append(decision_row(arrival.offer_id, arrival.version, decision, time_ms))
+            elif isinstance(step, Expired):
+                decisions.append(decision_row(step.offer_id, step.version, None, step.time_ms))
+        read = [step.arrival for step in steps if isinstance(step, Decided | Skipped)]
+        blocks = block_names(read, self._bundle)
+        self._apply(
+            Changes(
+                features=features,
+                decisions=decisions,
+                positions=positions,
+                times=times,
+                stream_time=time,
+                blocks=blocks,
+            )
+        )
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
@@ -186,12 +239,20 @@ class Memory:
         """Applies what is in the log, decided by whoever: inputs and decisions find each other by offer and version."""
         offered = [arrival for arrival in arrivals if arrival.features is not None]
         vectors = project([a.features for a in offered if a.features is not None], self._bundle)
+        features, time = [], self._time
+        for arrival, vector in zip(offered, vectors, strict=True):
+            time = self._expiry.at(time, arrival.record.timestamp_ms)
+            features.append(feature_row(arrival, vector, time, self._bundle))
+        decisions = [decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published]
+        blocks = block_names(offered, self._bundle)
         self._apply(
             Changes(
-                features=[self._feature_row(a, vector) for a, vector in zip(offered, vectors, strict=True)],
-                decisions=[_published_row(p) for p in published],
+                features=features,
+                decisions=decisions,
                 positions=positions,
                 times=times,
+                stream_time=time,
+                blocks=blocks,
             )
         )
         for arrival in offered:
@@ -206,24 +267,13 @@ class Memory:
 
     def _apply(self, changes: Changes) -> None:
         applied = self._state.apply(changes)
+        self._time = changes.stream_time or self._time
+        if self._brands is not None:
+            self._brands.learn(applied.new_blocks)
         if len(applied.removed):
             self._index.remove(applied.removed)
         if len(applied.keys):
-            self._index.upsert(applied.keys, applied.vectors, applied.sellers)
-
-    def _feature_row(self, arrival: Arrival, vector: F32Array) -> FeatureRow:
-        features = arrival.features
-        assert features is not None
-        raw = keeps_raw(self._bundle)
-        return FeatureRow(
-            offer_id=arrival.offer_id,
-            version=_row_version(arrival.version),
-            seller_id=arrival.seller_id,
-            payload=msgspec.json.encode(features.offer),
-            vector=vector,
-            image=features.image if raw else None,
-            text=features.text if raw else None,
-        )
+            self._index.upsert(applied.keys, applied.vectors, applied.sellers, applied.blocks)
 
     def __len__(self) -> int:
         """How many offers are live."""
@@ -231,6 +281,10 @@ class Memory:
 
     def index_bytes(self) -> int:
         return self._index.memory_bytes()
+
+    def probe(self, queries: int, *, seed: int) -> Iterator[Probe | None]:
+        """See `index_store.cells.store.CellStore.probe`; nothing where the index is not in this process."""
+        return self._index.probe(queries, seed=seed) if isinstance(self._index, CellStore) else iter(())
 
     def state_seconds(self) -> float:
         """Seconds spent with the state file since it was opened."""
@@ -255,28 +309,3 @@ def _best(scores: F64Array, k: int) -> I64Array:
     if len(scores) <= k:
         return np.arange(len(scores))
     return np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
-
-
-def _decision_row(arrival: Arrival, decision: Decision | None) -> DecisionRow:
-    return DecisionRow(
-        offer_id=arrival.offer_id,
-        version=_row_version(arrival.version),
-        product_id=decision.product_id if decision else None,
-        outcome=decision.outcome if decision else "gone",
-        updated_at=arrival.seen.time_ms or arrival.record.timestamp_ms,
-    )
-
-
-def _published_row(published: Published) -> DecisionRow:
-    decision = published.decision
-    return DecisionRow(
-        offer_id=published.offer_id,
-        version=_row_version(published.version),
-        product_id=decision.product_id if decision else None,
-        outcome=decision.outcome if decision else "gone",
-        updated_at=published.time_ms,
-    )
-
-
-def _row_version(version: Version) -> RowVersion:
-    return RowVersion(version.partition, version.offset)

@@ -29,6 +29,9 @@ ALIASES = {"KAFKA_BOOTSTRAP": ("kafka", "bootstrap")}
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+Lifetime = Annotated[float, Meta(ge=0, le=315_360_000)]
+#: Less is a slip, days or hours given as seconds, which would empty the index.
+LEAST_LIFETIME = 3_600
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
@@ -89,6 +92,8 @@ class Matcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `standby`: how many partitions that belong to other matchers of the group it follows, to take over from one that
     dies (0: none). Each is a state and an index of its own. `state_folder` belongs to one process.
+    `expire_after`: seconds after which an offer leaves that was not sent again, in the stream's own time: a pause of
+    the stream counts for a third of it at most. 0: never; else an hour or more.
     """
 
     bundle: str = "starter"
@@ -96,6 +101,7 @@ class Matcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     state_folder: str = "offermatch-data/matcher"
     batch_size: Annotated[int, Meta(ge=1, le=10_000)] = 256
     standby: Annotated[int, Meta(ge=0, le=1_000)] = 1
+    expire_after: Lifetime = 0.0
     http_port: Port = 9102
 
 
@@ -159,6 +165,10 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     except msgspec.ValidationError as error:
         raise SettingsError(f"{file or 'settings'}: {error}") from None
     weaviate_settings(settings.weaviate)  # refuses what cannot be
+    if 0 < settings.matcher.expire_after < LEAST_LIFETIME:
+        where = origin.get(("matcher", "expire_after")) or f"{file}: [matcher] expire_after"
+        given = settings.matcher.expire_after
+        raise SettingsError(f"{where}: expected 0 (never), or seconds from {LEAST_LIFETIME:,} on, got {given:g}")
     return msgspec.structs.replace(settings, topics=_prefixed(settings.topics), kafka=prepared(settings.kafka))
 
 

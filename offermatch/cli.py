@@ -322,6 +322,9 @@ def train(
     ] = 1.0,
     verifier: Annotated[bool, typer.Option(help="Let a pair verifier judge the nearest offers.")] = True,
     own_seller: Annotated[bool, typer.Option(help="Let a seller's offers match each other.")] = False,
+    brand_blocks: Annotated[
+        bool, typer.Option("--brand-blocks", help="Compare an offer with a brand with compatible brands and none only.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     config: Config = None,
     json: Json = False,
@@ -342,7 +345,7 @@ def train(
         verifier=VerifierOptions() if verifier else None,
         aim=Aim(target=target, confidence=confidence, match_rate=match_rate),
         reviews=reviews,
-        search=Search(exclude_own_seller=not own_seller),
+        search=Search(exclude_own_seller=not own_seller, brand_blocks=brand_blocks),
         seed=seed,
     )
     bundle, trained = train_bundle(
@@ -369,6 +372,9 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(help="Offer table with product ids, or a folder that holds one.")],
     bundle: Annotated[str, typer.Option(help="A bundle folder, or the name of one that comes along.")],
     stream: Annotated[bool, typer.Option("--stream", help="Each offer sees only those before it.")] = False,
+    blocks: Annotated[
+        bool, typer.Option("--blocks", help="Tell what brand blocks would lose, also where the bundle has none.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="File for a report with curves and galleries.")] = None,
     config: Config = None,
     json: Json = False,
@@ -383,7 +389,12 @@ def evaluate(
     from offermatch.learning import evaluate_bundle
 
     found = evaluate_bundle(
-        folder, load_bundle(bundle), load_settings(config), Console(stderr=True), "stream" if stream else "all"
+        folder,
+        load_bundle(bundle),
+        load_settings(config),
+        Console(stderr=True),
+        "stream" if stream else "all",
+        consider_blocks=blocks,
     )
     Console().print(evaluation_view(found.evaluation))
     if html is not None:
@@ -496,24 +507,45 @@ def bench_matcher(
 @bench_app.command("index")
 def bench_index(
     sizes: Annotated[str, typer.Option(help="Numbers of offers, with commas.")] = "10000,100000,1000000",
-    references: Annotated[str, typer.Option(help="Beside flat: ivf, hnsw; with commas.")] = "ivf",
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 3,
+    references: Annotated[
+        str, typer.Option(help="Of flat, ivf, hnsw, hnswlib, usearch, weaviate, milvus, qdrant; with commas.")
+    ] = "flat,ivf,hnsw",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of searches; medians count.")] = 3,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds that filling a reference may take.")] = 1200,
+    ledger: Annotated[
+        Path | None, typer.Option(help="File that keeps each part that is done; what it holds is not measured again.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="SVG: recall, searches and bytes of all.")] = None,
+    tables: Annotated[Path | None, typer.Option(help="Markdown: the same as tables.")] = None,
     json: Json = False,
 ) -> None:
-    """Searches, upserts, recall and memory of the index, against plain FAISS in the same run."""
+    """Searches, upserts, recall and memory of the index, against other indexes in the same run."""
     import tempfile
 
     from rich.console import Console
 
-    from benchmarks.index.run import bench_index as measure
+    from benchmarks.index.plot import drawing
+    from benchmarks.index.session import Plan
+    from benchmarks.index.session import bench_index as measure
+    from benchmarks.index.tables import markdown
     from benchmarks.results import table
     from matcher.clock import SystemClock
 
-    numbers = [int(part) for part in sizes.split(",")]
-    named = [part for part in references.split(",") if part]
+    try:
+        numbers = [int(part) for part in sizes.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"expected numbers of offers like 10000,100000, got {sizes!r}") from None
+    for file in (ledger, plot, tables):
+        if file is not None and not file.absolute().parent.is_dir():  # said now rather than when hours are over
+            raise typer.BadParameter(f"there is no folder for {file}")
+    plan = Plan(numbers, [part for part in references.split(",") if part], rounds, limit, ledger)
     with tempfile.TemporaryDirectory() as folder:
-        benchmark = measure(numbers, named, rounds, SystemClock(), Path(folder))
+        benchmark = measure(plan, SystemClock(), Path(folder), lambda line: typer.echo(line, err=True))
     Console().print(table(benchmark))
+    if plot is not None:
+        plot.write_text(drawing(benchmark.duels), encoding="utf-8")
+    if tables is not None:
+        tables.write_text(markdown(benchmark.duels), encoding="utf-8")
     if json:
         _print_json(benchmark)
 
@@ -659,7 +691,7 @@ def index_inspect(
     probes: Annotated[int, typer.Option(min=1, help="Offers that are searched for exactly, too.")] = 64,
     json: Json = False,
 ) -> None:
-    """Sizes, balance, memory and recall of a stopped matcher's index, partition by partition."""
+    """Sizes, balance, blocks, memory and recall of a stopped matcher's index, partition by partition."""
     from consumers.matching.inspection import inspect_partitions
     from matcher.settings import load_settings
 

@@ -2,11 +2,13 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from consumers.limit import DeadLetterLimit, notes_of
+from consumers.limit import DeadLetterLimit, Tally, notes_of
+from consumers.matching.expiring import Expiring
 from consumers.matching.follower import Follower
+from consumers.matching.probing import RecallWatch
 from matcher.clock import Clock
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
 from matcher.deciding.conditions import Conditions
@@ -62,6 +64,8 @@ class OwnedPartition:
         self._conditions = Conditions(bundle, metrics)
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
         self._follower: Follower | None = None
+        self._expiring = Expiring(memory, settings.matcher.batch_size, clock)
+        self._recall = RecallWatch(number, memory, metrics, clock)
 
     def take_over(self) -> int:
         """Fences whoever had it and starts to follow; returns the offset from which this process decides."""
@@ -120,21 +124,42 @@ class OwnedPartition:
         steps = decide_batch(records, self._memory, self._bundle, self._metrics)
         failures = {step.record.offset: step.failure for step in steps if isinstance(step, Refused)}
         tallies = self._limit.judge((record, failures.get(record.offset)) for record in records)
+        self._commit(steps, records[-1].offset + 1, tallies, until)
+        self._limit.keep(tallies)
+        self._count(steps)
+
+    def tend(self) -> None:
+        """What is due between two batches: see `expire`, and a step of watching the recall. Raises as `expire`."""
+        self.expire()
+        self._recall.turn()
+
+    def expire(self) -> None:
+        """Lets offers go that were not seen again in time, some at once, as if they had been withdrawn.
+
+        The transaction commits the offset where it stands: only the owner of the partition can. Raises what
+        `Transactions.publish` raises; nothing has left then.
+        """
+        steps = self._expiring.due()
+        if steps:
+            end = self._memory.positions()[self._topics.features, self.number]
+            self._commit(steps, end, self._limit.kept(self.number))
+            self._metrics.expired.inc(len(steps))
+            self._measure()
+
+    def _commit(self, steps: Sequence[Step], end: int, tallies: Mapping[int, Tally], until: float = math.inf) -> None:
+        """Publishes with `end` as the offset to go on from; then applies."""
         outgoing = list(decision_records(steps, partition=self.number, topics=self._topics, clock=self._clock))
         place = (self._topics.features, self.number)
-        end = records[-1].offset + 1
         notes = notes_of(self._topics.features, tallies)
         metadata = self._group.group_metadata()
         decided_ms = self._clock.now_ms()
         ends = self._transactions.publish(outgoing, {place: end}, metadata, notes=notes, until=until)
-        self._limit.keep(tallies)
         with self._metrics.stage("apply").time():
             positions = {place: end}
             written = ends.get((self._topics.matches, self.number))
             if written is not None:
                 positions[self._topics.matches, self.number] = written
             self._memory.apply_steps(steps, positions, dict.fromkeys(positions, decided_ms))
-        self._count(steps)
 
     def release(self) -> Memory:
         """Ends following, lets the producer go and hands over the memory, which stays open."""

@@ -16,6 +16,7 @@ from consumers.matching.worker import MatchWorker
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
 from matcher.clock import SystemClock
+from matcher.expiry import Expiry
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import load_bundle
@@ -59,6 +60,7 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
                 (topics.features, topics.matches),
                 topics.universes,
                 weaviate=weaviate,
+                expiry=Expiry.of(own.expire_after),
                 outdated=ages.why_outdated,
             )
 

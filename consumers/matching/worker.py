@@ -97,8 +97,11 @@ class MatchWorker:
                     if start is not None:
                         rewinds[partition] = start
                         del self._broken[partition]
-            elif self._waiting[partition] and not owned.following:
-                self._decide(partition, owned)
+            elif not owned.following:
+                if self._waiting[partition]:
+                    self._decide(partition, owned)
+                if partition not in self._broken:
+                    self._try(partition, owned.tend)
         if self._status.holds("assigned"):  # before that it may get what it would follow
             self._standbys.step(self._owned.keys(), beside_work=bool(self._owned))
         self._announce()
@@ -106,8 +109,12 @@ class MatchWorker:
 
     def _decide(self, partition: int, owned: OwnedPartition, until: float = math.inf) -> None:
         batch, self._waiting[partition] = self._waiting[partition], []
+        self._try(partition, lambda: owned.decide(batch, until))
+
+    def _try(self, partition: int, publish: Callable[[], None]) -> None:
+        """What fails is left to the log: it is asked what became of it, and where to read on."""
         try:
-            owned.decide(batch, until)
+            publish()
         except (FencedError, NotOwnerError) as error:
             # Let the group say whose the partition is. If a successor's, it must not be fenced in turn. It is still
             # ours where Kafka rolled back what took too long since this process stood still, or where a predecessor
