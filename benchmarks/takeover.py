@@ -143,6 +143,7 @@ class _Match:
         self._wait(lambda: self._decided >= enough, "the burst to begin", owner)
         owner.kill()
         killed = self._clock.monotonic()
+        self._send(BURST // 10)  # so that there is something to decide
         # What its predecessor committed last may be seen after the kill, but not as late as that.
         self._wait(lambda: self._last > killed + self._options.session / 2, "the first decision after the kill", other)
         return self._first_after(killed)

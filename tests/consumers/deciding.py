@@ -79,7 +79,7 @@ def content_of(memory: Memory) -> tuple[object, ...]:
     names = [f"offer-{n}" for n in range(1_000)]
     ledger = {name: (row.version, row.product_id, row.outcome) for name, row in state.ledger(names).items()}
     live = {}
-    for keys, vectors, _ in state.live_vectors():
+    for keys, vectors, *_ in state.live_vectors():
         stored = state.by_keys(keys)
         live |= {stored[key].offer_id: vector.tobytes() for key, vector in zip(keys.tolist(), vectors, strict=True)}
     indexed = memory.stores()[1].reconstruct(np.array(sorted(state.by_keys(range(1_000))), np.int64))
