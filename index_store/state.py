@@ -35,7 +35,7 @@ from index_store.rows import (
     StoredOffer,
     Version,
 )
-from index_store.store import NO_SELLER, Keys, Rows, SellerCodes, check_dim
+from index_store.store import NO_SELLER, HalfRows, Keys, Rows, SellerCodes, check_dim
 from index_store.stream_time import StreamTime
 
 
@@ -206,6 +206,11 @@ class State:
 
         What is applied between two chunks shows in the later ones only.
         """
+        for keys, halves, sellers, blocks in self.live_halves(chunk):
+            yield keys, halves.astype(np.float32), sellers, blocks
+
+    def live_halves(self, chunk: int = 16_384) -> Iterator[HalfRows]:
+        """The same with vectors as the file keeps them, f16[n, dim]."""
         after = -1
         dim = self._identity.dim
         while True:
@@ -218,17 +223,12 @@ class State:
                 return
             keys, sellers, blocks, vectors = zip(*rows, strict=True)
             after = keys[-1]
-            if any(len(vector) != dim * tables.VECTOR_DTYPE.itemsize for vector in vectors):
+            if set(map(len, vectors)) != {dim * tables.VECTOR_DTYPE.itemsize}:
                 raise StateUnusable(
                     f"state {self._path} holds vectors that are not of dimension {dim}: {how_to_delete(self._path)}"
                 )
             values = np.frombuffer(b"".join(vectors), tables.VECTOR_DTYPE).reshape(-1, dim)
-            yield (
-                np.array(keys, np.int64),
-                values.astype(np.float32),
-                np.array(sellers, np.int32),
-                np.array(blocks, np.int32),
-            )
+            yield np.array(keys, np.int64), values, np.array(sellers, np.int32), np.array(blocks, np.int32)
 
     def counts(self) -> Counts:
         """Sizes; quick at any size of the state."""

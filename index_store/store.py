@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 Keys = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 SellerCodes = npt.NDArray[np.int32]
 BlockCodes = npt.NDArray[np.int32]
 
@@ -35,6 +36,9 @@ LARGEST_VALUE: Final = float(np.finfo(np.float16).max)
 
 Rows = tuple[Keys, Vectors, SellerCodes, BlockCodes]
 """Entries, as the arguments of `IndexStore.upsert`: keys, vectors, sellers and blocks."""
+
+HalfRows = tuple[Keys, Halves, SellerCodes, BlockCodes]
+"""The same with vectors f16[n, dim]."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -20,7 +20,7 @@ def open_index(
     """
     if weaviate is None:
         cells = CellStore(bundle.dim, path.with_suffix(".index"))
-        return cells, cells.load(state.live_vectors(), anew=new_cells)
+        return cells, cells.load(state.live_halves(), anew=new_cells)
     # The client is an extra, and most matchers do without.
     from index_store.weaviate.store import WeaviateStore
 

@@ -22,7 +22,7 @@ from index_store.cells.store import CellStore
 from index_store.flat import FlatStore
 from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, Hits, IndexStore
 
-EVERYTHING = Effort(probes=10**6, plain=10**6, branded=10**6, fetch=2048, fetch_branded=2048)
+EVERYTHING = Effort(probes=10**6, kept=10**6, fetch=2048, fetch_kept=4096, rank=2048)
 LEAST_FOR_CELLS = 24
 
 
