@@ -141,7 +141,7 @@ class Link:
             return self._client
 
     def _answers(self) -> bool:
-        """Whether the address still takes connections. The client itself asks a dead one again for a minute, silently."""
+        """Whether the address still takes connections. The client asks a dead one for a minute, silently."""
         if self._clock() < self._looked_at + _LOOK:
             return True
         self._looked_at = self._clock()
