@@ -1,5 +1,6 @@
 """The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -30,6 +31,12 @@ from matcher.model.projection import project
 from matcher.recent import Recent
 from matcher.rows import block_names, decision_row, feature_row
 
+log = logging.getLogger(__name__)
+
+#: Kafka times, in milliseconds since 1970, of the ends of what is applied: see `index_store.rows.Changes`.
+Times = Mapping[tuple[str, int], int]
+NO_TIMES: Times = {}
+
 
 class Published(Struct, frozen=True, kw_only=True):
     """One record of `matches`: a decision, or None and the version at which the offer was gone."""
@@ -55,12 +62,14 @@ class Memory:
         new_cells: bool = False,
         on_waiting: Callable[[str], None] = lambda _: None,
         expiry: Expiry = NEVER,
+        outdated: Callable[[State], str | None] = lambda _: None,
     ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
 
         The file lies in a folder named after the bundle, so that a new bundle starts from the log, beside the old one.
         The index is in memory, or in the cluster that `weaviate` names: see `matcher.index_choice.open_index`, also for
-        `on_waiting`.
+        `on_waiting`. `outdated` says why a state cannot be brought up to date by following the log; such a one starts
+        anew.
         """
         identity = Identity(
             bundle=bundle.fingerprint,
@@ -78,6 +87,10 @@ class Memory:
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
+            if (why := outdated(self._state)) is not None:
+                log.warning("state %s is discarded and built anew from the log: %s", path, why)
+                self._state.discard()
+                self._state = State(path, identity)
             self._time = self._state.stream_time()
             self._brands = BrandTable(self._state.block_names()) if bundle.search.brand_blocks else None
             self._index, self.loaded = open_index(
@@ -189,7 +202,9 @@ class Memory:
             for offer_id, version in self._state.not_seen_after(due, most)
         ]
 
-    def apply_steps(self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int]) -> None:
+    def apply_steps(
+        self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int], times: Times = NO_TIMES
+    ) -> None:
         """Applies what this process decided, after its commit."""
         features, decisions, time = [], [], self._time
         for step in steps:
@@ -206,14 +221,25 @@ class Memory:
         read = [step.arrival for step in steps if isinstance(step, Decided | Skipped)]
         blocks = block_names(read, self._bundle)
         self._apply(
-            Changes(features=features, decisions=decisions, positions=positions, stream_time=time, blocks=blocks)
+            Changes(
+                features=features,
+                decisions=decisions,
+                positions=positions,
+                times=times,
+                stream_time=time,
+                blocks=blocks,
+            )
         )
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
 
     def follow(
-        self, arrivals: Sequence[Arrival], published: Sequence[Published], positions: Mapping[tuple[str, int], int]
+        self,
+        arrivals: Sequence[Arrival],
+        published: Sequence[Published],
+        positions: Mapping[tuple[str, int], int],
+        times: Times = NO_TIMES,
     ) -> None:
         """Applies what is in the log, decided by whoever: inputs and decisions find each other by offer and version."""
         offered = [arrival for arrival in arrivals if arrival.features is not None]
@@ -225,10 +251,24 @@ class Memory:
         decisions = [decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published]
         blocks = block_names(offered, self._bundle)
         self._apply(
-            Changes(features=features, decisions=decisions, positions=positions, stream_time=time, blocks=blocks)
+            Changes(
+                features=features,
+                decisions=decisions,
+                positions=positions,
+                times=times,
+                stream_time=time,
+                blocks=blocks,
+            )
         )
         for arrival in offered:
             self._recent.forget(arrival.offer_id)
+
+    def forget_undecided(self) -> int:
+        """After all decisions there are on the features applied so far were followed: those without one get none.
+
+        Their offer is gone, and Kafka keeps the null that said so no longer. Returns how many there were.
+        """
+        return self._state.drop_pending() if self._state.counts().pending else 0
 
     def _apply(self, changes: Changes) -> None:
         applied = self._state.apply(changes)

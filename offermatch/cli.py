@@ -559,6 +559,33 @@ def bench_index(
         _print_json(benchmark)
 
 
+@bench_app.command("takeover")
+def bench_takeover(
+    offers: Annotated[int, typer.Option(min=1, help="Offers in the index before the first kill.")] = 100_000,
+    kills: Annotated[int, typer.Option(min=1, help="Take-overs, with standing by and without.")] = 5,
+    session: Annotated[float, typer.Option(help="Session time-out in seconds.")] = 6.0,
+    seed: Annotated[int, typer.Option(help="Of the moments at which is killed.")] = 0,
+    json: Json = False,
+) -> None:
+    """Seconds from kill -9 of a matcher to the first decision of its standby."""
+    import tempfile
+
+    from rich.console import Console
+
+    from benchmarks.results import table
+    from benchmarks.takeover import TakeoverOptions
+    from benchmarks.takeover import bench_takeover as measure
+    from matcher.clock import SystemClock
+
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as folder:
+        options = TakeoverOptions(offers=offers, kills=kills, session=session, seed=seed, folder=Path(folder))
+        benchmark = measure(options, SystemClock(), console.print)
+    Console().print(table(benchmark))
+    if json:
+        _print_json(benchmark)
+
+
 Stage = Annotated[str | None, typer.Option(help="Only of this stage: encoder or matcher.")]
 Reason = Annotated[str | None, typer.Option(help="Only for this reason, as docs/events.md names them.")]
 Since = Annotated[str | None, typer.Option(help="Only from then on: 2026-01-31T12:00:00Z, or how long ago: 90m, 7d.")]

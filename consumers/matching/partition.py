@@ -86,13 +86,17 @@ class OwnedPartition:
             log.warning("partition %d: still not knowing where to read on: %s", self.number, error)
             return None
 
+    def position(self) -> int:
+        """The offset of the first record of features that the state has not applied."""
+        return self._memory.positions().get((self._topics.features, self.number), 0)
+
     def _begin_following(self) -> int:
         start = self._group.committed(self.number)
         self._limit.forget([self.number])
         if start is None:
             # No offset yet, or Kafka forgot it. Whatever was decided is on `matches`, which is followed to its end, and
             # is recognised by its version: reading it again publishes nothing.
-            start = self._memory.positions().get((self._topics.features, self.number), 0)
+            start = self.position()
         self._follower = Follower(
             self._settings.kafka,
             self._settings.matcher.group,
@@ -101,7 +105,6 @@ class OwnedPartition:
             until=start,
             memory=self._memory,
             bundle=self._bundle,
-            metrics=self._metrics,
             clock=self._clock,
         )
         return start
@@ -153,21 +156,25 @@ class OwnedPartition:
         place = (self._topics.features, self.number)
         notes = notes_of(self._topics.features, tallies)
         metadata = self._group.group_metadata()
+        decided_ms = self._clock.now_ms()
         ends = self._transactions.publish(outgoing, {place: end}, metadata, notes=notes, until=until)
         with self._metrics.stage("apply").time():
             positions = {place: end}
             written = ends.get((self._topics.matches, self.number))
             if written is not None:
                 positions[self._topics.matches, self.number] = written
-            self._memory.apply_steps(steps, positions)
+            self._memory.apply_steps(steps, positions, dict.fromkeys(positions, decided_ms))
 
-    def close(self) -> None:
-        """Ends following, frees the state and lets the producer go."""
+    def release(self) -> Memory:
+        """Ends following, lets the producer go and hands over the memory, which stays open."""
         if self._follower is not None:
             self._follower.close()
             self._follower = None
         self._transactions.close()
-        self._memory.close()
+        return self._memory
+
+    def close(self) -> None:
+        self.release().close()
 
     def _count(self, steps: Sequence[Step]) -> None:
         now = self._clock.now_ms()

@@ -4,10 +4,13 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from consumers.matching.age import Ages
 from consumers.matching.partition import OwnedPartition
+from consumers.matching.standbys import Standbys
 from consumers.status import Status
 from matcher.clock import Clock
 from matcher.events.envelope import Record
+from matcher.memory import Memory
 from producers.transaction import AbortedError, FencedError, NotOwnerError, OutcomeUnknownError
 
 log = logging.getLogger(__name__)
@@ -21,7 +24,9 @@ class MatchWorker:
 
     def __init__(
         self,
-        open_partition: Callable[[int], OwnedPartition],
+        own: Callable[[int, Memory], OwnedPartition],
+        standbys: Standbys,
+        ages: Ages,
         *,
         batch_size: int,
         patience: float,
@@ -29,7 +34,9 @@ class MatchWorker:
         clock: Clock,
     ) -> None:
         """`patience`: seconds within which the group tells its members that it has thrown them out."""
-        self._open_partition = open_partition
+        self._own = own
+        self._standbys = standbys
+        self._ages = ages
         self._batch_size = batch_size
         self._patience = patience
         self._status = status
@@ -39,9 +46,14 @@ class MatchWorker:
         self._broken: dict[int, float] = {}  # partition whose transaction failed → when to ask the log about it
 
     def assigned(self, partition: int) -> int | None:
-        owned = self._open_partition(partition)
+        self._ages.check_awake()
+        owned = self._own(partition, self._standbys.take(partition))
         try:
             start = owned.take_over()
+        except TimeoutError as error:  # Kafka does not answer just now: asked again turn by turn, like after a doubt
+            log.warning("partition %d: still not knowing where to read on: %s", partition, error)
+            start = owned.position()
+            self._broken[partition] = self._clock.monotonic()
         except BaseException:
             owned.close()
             raise
@@ -50,13 +62,17 @@ class MatchWorker:
         return start
 
     def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
-        """Nothing is in flight between two turns: what waits was not decided and is simply read by the next owner."""
+        """Nothing is in flight between two turns: what waits was not decided and is simply read by the next owner.
+
+        What it has applied stays, and is what it goes on from as the standby of the next owner.
+        """
+        self._ages.check_awake()
         for partition in partitions:
             self._waiting.pop(partition, None)
             self._broken.pop(partition, None)
             owned = self._owned.pop(partition, None)
             if owned is not None:
-                owned.close()
+                self._standbys.give(partition, owned.release())
         self._announce()
 
     def room(self, partition: int) -> int:
@@ -70,9 +86,11 @@ class MatchWorker:
             self._waiting[record.partition].append(record)
 
     def busy(self) -> bool:
-        return any(self._waiting.values()) or any(owned.following for owned in self._owned.values())
+        following = any(owned.following for owned in self._owned.values())
+        return following or any(self._waiting.values()) or self._standbys.behind
 
     def poll(self) -> Mapping[int, int]:
+        self._ages.check_awake()
         rewinds: dict[int, int] = {}
         for partition, owned in self._owned.items():
             if owned.following:
@@ -82,12 +100,15 @@ class MatchWorker:
                     start = owned.recover(FOLLOW_SLICE)
                     if start is not None:
                         rewinds[partition] = start
+                        self._waiting[partition] = []
                         del self._broken[partition]
             elif not owned.following:
                 if self._waiting[partition]:
                     self._decide(partition, owned)
                 if partition not in self._broken:
                     self._try(partition, owned.tend)
+        if self._status.holds("assigned"):  # before that it may get what it would follow
+            self._standbys.step(self._owned.keys(), beside_work=bool(self._owned))
         self._announce()
         return rewinds
 
@@ -121,7 +142,11 @@ class MatchWorker:
         for owned in self._owned.values():
             owned.close()
         self._owned.clear()
+        self._standbys.close()
 
     def _announce(self) -> None:
-        """A process without partitions is a standby, and ready to take one."""
-        self._status.set("index_loaded", not any(owned.following for owned in self._owned.values()))
+        behind = {number for number, owned in self._owned.items() if owned.following} | self._broken.keys()
+        roles = {number: "taking over" if number in behind else "owner" for number in self._owned}
+        self._status.set_roles(roles | dict.fromkeys(self._standbys.numbers, "standby"))
+        self._status.set("index_loaded", "taking over" not in roles.values())
+        self._status.set("standby_warm", self._status.holds("assigned") and self._standbys.warm)

@@ -1,24 +1,28 @@
 """The matcher's bookkeeping: follow first, then decide; after any doubt ask the log, but only about what is ours."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
+from consumers.matching.age import Ages, StoodStillError
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status
 from matcher.events.envelope import Record
 from matcher.metrics import Metrics
+from matcher.settings import Kafka
 from producers.transaction import AbortedError, FencedError, NotOwnerError, OutcomeUnknownError
 from tests.consumers.fakes import HandClock, record
 
 PATIENCE = 10.0
+RETENTION = 600.0
 
 
 class FakePartition:
     """An owned partition whose following and failing is in the hands of the test."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, memory: str = "") -> None:
         self.number = number
+        self.memory = memory
         self.slices_to_follow = 0
         self.decided: list[list[int]] = []
         self.untils: list[float] = []
@@ -28,6 +32,7 @@ class FakePartition:
         self.unanswered = 0
         self.recovered = 0
         self.closed = 0
+        self.released = 0
         self.start = 5
 
     @property
@@ -35,8 +40,13 @@ class FakePartition:
         return self.slices_to_follow > 0
 
     def take_over(self) -> int:
+        if self.unanswered:
+            raise TimeoutError("no answer from Kafka in time")
         self.slices_to_follow = 2
         return self.start
+
+    def position(self) -> int:
+        return 3
 
     def follow(self, seconds: float) -> None:
         self.slices_to_follow -= 1
@@ -57,6 +67,10 @@ class FakePartition:
             raise failure
         self.decided.append([record.offset for record in records])
 
+    def release(self) -> str:
+        self.released += 1
+        return self.memory
+
     def tend(self) -> None:
         assert not self.following, "let offers go before the log was followed"
         failure, self.fail_expiry = self.fail_expiry, None
@@ -68,21 +82,52 @@ class FakePartition:
         self.closed += 1
 
 
+class FakeStandbys:
+    """The partitions followed are in the hands of the test."""
+
+    def __init__(self) -> None:
+        self.numbers: set[int] = set()
+        self.warm = True
+        self.behind = False
+        self.steps: list[tuple[set[int], bool]] = []
+        self.given: list[tuple[int, str]] = []
+        self.closed = False
+
+    def take(self, partition: int) -> str:
+        return f"memory {partition}"
+
+    def give(self, partition: int, memory: str) -> None:
+        self.given.append((partition, memory))
+        self.numbers.add(partition)
+
+    def step(self, owned: Collection[int], *, beside_work: bool) -> None:
+        self.steps.append((set(owned), beside_work))
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class Bench:
     def __init__(self, batch_size: int = 10) -> None:
         self.clock = HandClock()
-        self.status = Status(Metrics(), self.clock, 60.0, ["index_loaded"])
+        self.status = Status(Metrics(), self.clock, 60.0, ["assigned", "index_loaded", "standby_warm"])
+        self.status.set("assigned", True)
+        self.standbys = FakeStandbys()
         self.made: list[FakePartition] = []
+        self.unanswered = 0
         self.worker = MatchWorker(
             self.open_partition,  # type: ignore[arg-type]
+            self.standbys,  # type: ignore[arg-type]
+            Ages(Kafka(), "matches", RETENTION, self.clock),
             batch_size=batch_size,
             patience=PATIENCE,
             status=self.status,
             clock=self.clock,
         )
 
-    def open_partition(self, number: int) -> FakePartition:
-        self.made.append(FakePartition(number))
+    def open_partition(self, number: int, memory: str) -> FakePartition:
+        self.made.append(FakePartition(number, memory))
+        self.made[-1].unanswered = self.unanswered
         return self.made[-1]
 
     def own(self, number: int = 0) -> FakePartition:
@@ -106,6 +151,26 @@ def test_it_reads_nothing_and_is_not_ready_before_the_log_was_followed():
     bench.worker.poll()
     assert bench.status.ready
     assert bench.worker.room(0) == 10
+
+
+def test_a_partition_that_is_handed_over_while_kafka_is_silent_is_asked_about_turn_by_turn():
+    bench = Bench()
+    bench.unanswered = 2
+    assert bench.worker.assigned(0) == 3, "from where its state stands, for the time being"
+    (owned,) = bench.made
+    assert owned.closed == 0
+    bench.read(3, 4)  # what came before it was paused
+    for _ in range(2):
+        assert bench.worker.room(0) == 0
+        assert bench.worker.poll() == {}
+        assert not bench.status.ready
+    assert bench.worker.poll() == {0: 5}, "it reads on from where the group stands"
+    while owned.following:
+        bench.worker.poll()
+    bench.read(5)
+    bench.worker.poll()
+    assert owned.decided == [[5]], "what it read too early is read again"
+    assert bench.status.ready
 
 
 def test_what_was_read_is_decided_as_one_batch_in_order():
@@ -183,7 +248,7 @@ def test_who_was_fenced_or_thrown_out_waits_for_the_group_before_it_fences_anybo
     bench.worker.revoked([0], lost=True)
     bench.clock.seconds += 2
     assert bench.worker.poll() == {}
-    assert (owned.recovered, owned.closed) == (0, 1)
+    assert (owned.recovered, owned.released) == (0, 1)
 
 
 def test_who_was_fenced_by_a_predecessor_that_woke_up_goes_on_when_the_group_does_not_object():
@@ -210,7 +275,7 @@ def test_partitions_do_not_disturb_each_other():
     assert two.decided == [[2]]
     assert bench.worker.room(1) == 10
     bench.worker.revoked([0], lost=False)
-    assert (one.closed, two.closed) == (1, 0)
+    assert (one.released, two.released) == (1, 0)
 
 
 def test_what_waits_is_left_to_the_next_owner():
@@ -219,7 +284,7 @@ def test_what_waits_is_left_to_the_next_owner():
     bench.read(5, 6)
     bench.worker.revoked([0], lost=False)
     assert owned.decided == []
-    assert owned.closed == 1
+    assert owned.released == 1
     assert bench.worker.room(0) == 0
 
 
@@ -228,11 +293,10 @@ def test_a_take_over_that_fails_frees_the_state():
 
     class Refused(FakePartition):
         def take_over(self) -> int:
-            raise TimeoutError("no coordinator")
+            raise FencedError("somebody else came first")
 
-    bench.open_partition = lambda number: bench.made.append(Refused(number)) or bench.made[-1]  # type: ignore[func-returns-value]
-    bench.worker._open_partition = bench.open_partition  # type: ignore[assignment]
-    with pytest.raises(TimeoutError):
+    bench.worker._own = lambda number, memory: bench.made.append(Refused(number)) or bench.made[-1]  # type: ignore
+    with pytest.raises(FencedError):
         bench.worker.assigned(0)
     assert bench.made[0].closed == 1
 
@@ -258,10 +322,72 @@ def test_draining_after_the_time_is_up_does_nothing():
     assert owned.decided == []
 
 
-def test_a_process_without_partitions_is_a_standby_and_ready():
+def test_a_process_without_partitions_is_a_standby_and_ready_once_it_is_warm():
     bench = Bench()
+    bench.standbys.numbers, bench.standbys.warm = {0}, False
+    bench.worker.poll()
+    assert not bench.status.ready
+    bench.standbys.warm = True
     bench.worker.poll()
     assert bench.status.ready
+    assert bench.status.report().roles == {"0": "standby"}
+
+
+def test_it_says_what_it_is_to_each_partition():
+    bench = Bench()
+    bench.own(1)
+    bench.worker.assigned(0)
+    bench.standbys.numbers = {2}
+    bench.worker.poll()
+    assert bench.status.report().roles == {"0": "taking over", "1": "owner", "2": "standby"}
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_what_it_gives_up_it_goes_on_following_with_what_it_has(lost: bool):
+    bench = Bench()
+    owned = bench.own()
+    assert owned.memory == "memory 0", "what was followed is what it decides with"
+    bench.worker.revoked([0], lost=lost)
+    assert bench.standbys.given == [(0, "memory 0")]
+    assert owned.closed == 0
+    assert bench.status.report().roles == {"0": "standby"}
+
+
+def test_it_follows_nothing_before_the_group_has_said_what_it_owns():
+    bench = Bench()
+    bench.status.set("assigned", False)
+    bench.worker.poll()
+    assert bench.standbys.steps == []
+    bench.status.set("assigned", True)
+    assert not bench.status.ready, "what it is to follow is not known yet"
+    bench.worker.poll()
     bench.own()
-    bench.worker.revoked([0], lost=True)
-    assert bench.status.ready
+    bench.worker.poll()
+    assert bench.standbys.steps[0] == (set(), False)
+    assert bench.standbys.steps[-1] == ({0}, True)
+
+
+def test_it_waits_for_nothing_while_there_is_more_to_follow():
+    bench = Bench()
+    assert not bench.worker.busy()
+    bench.standbys.behind = True
+    assert bench.worker.busy()
+
+
+def test_a_process_that_stood_still_for_as_long_as_deletions_may_be_gone_stops():
+    bench = Bench()
+    bench.own()
+    bench.clock.seconds += RETENTION / 2
+    bench.worker.poll()
+    bench.clock.seconds += RETENTION / 2 + 1
+    with pytest.raises(StoodStillError, match=r"stood still for 5\.0 minutes"):
+        bench.worker.poll()
+    bench.worker.poll()
+
+
+def test_the_first_word_of_a_group_does_not_hide_that_the_process_stood_still():
+    bench = Bench()
+    bench.own()
+    bench.clock.seconds += RETENTION
+    with pytest.raises(StoodStillError):
+        bench.worker.revoked([0], lost=True)
