@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one is repeated
 _ATTEMPT: Final = 15.0  # seconds for one request
 _LOOK: Final = 0.5  # seconds between looks at whether an address is alive
+_LATE: Final = 3.0  # seconds without an answer after which a request counts as waiting
 _FATAL: Final = (AuthenticationFailedError, InsufficientPermissionsError, WeaviateInvalidInputError)
 
 _REFUSED: Final = (401, 403, 422)  # HTTP: no key or a wrong one; a key that may not; settings that cannot be
@@ -63,6 +64,9 @@ class Link:
         self._on_waiting = on_waiting
         self._waiting = 0
         self._looked_at = clock()
+        self._under_way: dict[object, tuple[float, str]] = {}
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, name="weaviate-watch", daemon=True).start()
 
     def ask(self, what: str, request: Callable[[WeaviateClient], T], deadline: float | None = None) -> T:
         """The result of `request`, which may be called any number of times, also after it had an effect.
@@ -74,6 +78,9 @@ class Link:
         end = self._clock() + seconds
         tries = 0
         with ExitStack() as afterwards:
+            asked = object()
+            self._under_way[asked] = time.monotonic(), what
+            afterwards.callback(self._under_way.pop, asked)
             while True:
                 client: WeaviateClient | None = None
                 try:
@@ -117,8 +124,23 @@ class Link:
         if over:
             self._on_waiting("")
 
+    def _watch(self) -> None:
+        """Says what waits inside the client, which asks an address that is dead again for a minute, by itself."""
+        late = False
+        while not self._ended.wait(1.0):
+            before = time.monotonic() - _LATE
+            slow = [what for since, what in tuple(self._under_way.values()) if since < before]
+            if slow:
+                self._say_waiting(f"{slow[0]}: no answer for {_LATE:g} s", int(late))
+            elif late:
+                self._wait_no_more()
+            late = bool(slow)
+        if late:
+            self._wait_no_more()
+
     def close(self) -> None:
         """End the connection. Closing twice is allowed."""
+        self._ended.set()
         with self._turn:
             if self._client is not None:
                 self._client.close()
@@ -141,7 +163,7 @@ class Link:
             return self._client
 
     def _answers(self) -> bool:
-        """Whether the address still takes connections. The client asks a dead one for a minute, silently."""
+        """Whether the address still takes connections."""
         if self._clock() < self._looked_at + _LOOK:
             return True
         self._looked_at = self._clock()

@@ -39,8 +39,6 @@ def test_decisions_are_those_of_the_exact_index_though_matcher_and_weaviate_are_
     matcher = pipeline.matcher()
     pipeline.matches.until(lambda found: len(found) > 120, "more decisions", pipeline.check)
 
-    # A request that is under way just then is asked again by the client itself, which says nothing for a minute.
-    pipeline.wait_for(sent)
     node.node(1).kill()
     sent += pipeline.send(*market[300:])
     matcher.wait_for_log("waiting for Weaviate to")
