@@ -36,7 +36,11 @@ class Published(Struct, frozen=True, kw_only=True):
 
 
 class Memory:
-    """Implements `matcher.deciding.known.Memory` over a state file and an index that is loaded from it."""
+    """Implements `matcher.deciding.known.Memory` over a state file and an index that is loaded from it.
+
+    One thread applies, another may ask meanwhile: it is told the truth of all offers but those being applied, which may
+    be as before, as after or missing (`matcher.deciding.overlay.Overlay` knows them better).
+    """
 
     def __init__(
         self,
@@ -86,9 +90,14 @@ class Memory:
             codes = self._state.seller_codes(not_sellers, create=False)
         rows = self._nearest_keys(vectors, k, codes)
         keys = np.unique(np.concatenate(rows))
+        embeddings = self._index.reconstruct(keys)
+        # Removed since they were found, by what is being applied.
+        gone = np.isnan(embeddings[:, 0])
+        if gone.any():
+            rows = [row[~gone[np.searchsorted(keys, row)]] for row in rows]
+            keys, embeddings = keys[~gone], embeddings[~gone]
         if not len(keys):
             return [()] * len(vectors)
-        embeddings = self._index.reconstruct(keys)
         known = self._known(keys, embeddings)
         found = []
         for vector, row in zip(vectors.astype(np.float64), rows, strict=True):

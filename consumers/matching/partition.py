@@ -1,24 +1,28 @@
-"""One partition in the hands of this matcher: take it over, then decide its batches, one transaction each."""
+"""One partition in the hands of this matcher: take it over, then decide batches, while those before are committed."""
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from consumers.limit import DeadLetterLimit, notes_of
+from consumers.limit import DeadLetterLimit, Tally, notes_of
+from consumers.matching.flight import Batch, Flight
 from consumers.matching.follower import Follower
 from matcher.clock import Clock
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
 from matcher.deciding.conditions import Conditions
-from matcher.events.envelope import Record
+from matcher.deciding.overlay import Overlay
+from matcher.events.envelope import Outgoing, Record
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
 from matcher.settings import Settings
 from producers.decisions import decision_records
-from producers.transaction import Transactions
+from producers.transaction import AbortedError, FencedError, OutcomeUnknownError, Transactions
 
 log = logging.getLogger(__name__)
+
+Tallies = Mapping[int, Tally]
 
 
 class Group(Protocol):
@@ -61,6 +65,7 @@ class OwnedPartition:
         )
         self._conditions = Conditions(bundle, metrics)
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
+        self._flight: Flight[Tallies] = Flight()
         self._follower: Follower | None = None
 
     def take_over(self) -> int:
@@ -113,36 +118,94 @@ class OwnedPartition:
             self._follower = None
             self._measure()
 
-    def decide(self, records: Sequence[Record], until: float = math.inf) -> None:
-        """Decides a batch, publishes it (see `Transactions.publish`), and applies it when it is committed.
+    @property
+    def room(self) -> int:
+        """How many more records may be decided before the next transaction."""
+        return self._settings.matcher.batch_size - self._flight.ready
 
-        Raises what `Transactions.publish` raises, and `DeadLetterLimitError`; nothing has been applied then.
+    @property
+    def in_flight(self) -> bool:
+        """Whether something is decided and not applied yet."""
+        return len(self._flight) > 0
+
+    def decide(self, records: Sequence[Record], until: float = math.inf) -> None:
+        """Decides a batch as if all before it were applied. It goes out at once, or once the one under way has.
+
+        Raises what `advance` raises.
         """
-        steps = decide_batch(records, self._memory, self._bundle, self._metrics)
-        failures = {step.record.offset: step.failure for step in steps if isinstance(step, Refused)}
-        tallies = self._limit.judge((record, failures.get(record.offset)) for record in records)
-        outgoing = list(decision_records(steps, partition=self.number, topics=self._topics, clock=self._clock))
-        place = (self._topics.features, self.number)
-        end = records[-1].offset + 1
-        notes = notes_of(self._topics.features, tallies)
+        before = Overlay(self._memory, self._flight.steps) if self.in_flight else self._memory
+        steps = decide_batch(records, before, self._bundle, self._metrics)
+        self._flight.add(records, steps)
+        self.advance(0, until)
+
+    def advance(self, seconds: float, until: float = math.inf) -> None:
+        """Waits up to `seconds` for the transaction under way to be committed and applied, then starts the next one.
+
+        None is started at `until` (the clock's monotonic time) or later, and none takes longer. Raises what
+        `Transactions.publish` raises, `DeadLetterLimitError`, and what keeps a batch from being applied; then nothing
+        is in flight any more, and nothing that was decided after what failed has been published.
+        """
+        try:
+            self._take_landed(seconds)
+            batch = self._flight.next()
+            if batch is not None and self._clock.monotonic() < until:
+                self._send(batch, until)
+        except BaseException:
+            self._flight.drop()
+            raise
+
+    def _send(self, batch: Batch, until: float) -> None:
+        """What it counts as dead letters follows from what is committed, so it is judged no earlier than here."""
+        failures = {step.record.offset: step.failure for step in batch.steps if isinstance(step, Refused)}
+        tallies = self._limit.judge((record, failures.get(record.offset)) for record in batch.records)
+        outgoing = list(decision_records(batch.steps, partition=self.number, topics=self._topics, clock=self._clock))
         metadata = self._group.group_metadata()
+        self._flight.send(lambda: self._publish(batch, outgoing, tallies, metadata, until))
+
+    def _publish(
+        self, batch: Batch, outgoing: Sequence[Outgoing], tallies: Tallies, metadata: Any, until: float
+    ) -> Tallies:
+        """Publishes a batch (see `Transactions.publish`) and applies it; in the thread of the flight."""
+        place = (self._topics.features, self.number)
+        end = batch.records[-1].offset + 1
+        notes = notes_of(self._topics.features, tallies)
         ends = self._transactions.publish(outgoing, {place: end}, metadata, notes=notes, until=until)
-        self._limit.keep(tallies)
         with self._metrics.stage("apply").time():
             positions = {place: end}
             written = ends.get((self._topics.matches, self.number))
             if written is not None:
                 positions[self._topics.matches, self.number] = written
-            self._memory.apply_steps(steps, positions)
-        self._count(steps)
+            self._memory.apply_steps(batch.steps, positions)
+        return tallies
+
+    def _take_landed(self, seconds: float | None) -> None:
+        landed = self._flight.landed(seconds)
+        if landed is not None:
+            batch, tallies = landed
+            self._limit.keep(tallies)
+            self._count(batch.steps)
+
+    def settle(self) -> None:
+        """Sees the transaction under way through, for as long as it and applying it may take.
+
+        Then nothing is in flight: what was decided behind it is dropped, and decided again by whoever is next.
+        """
+        self._flight.drop()
+        try:
+            self._take_landed(None)
+        except (AbortedError, OutcomeUnknownError, FencedError) as error:
+            log.warning("partition %d: left to whoever is next: %s", self.number, error)
 
     def close(self) -> None:
-        """Ends following, frees the state and lets the producer go."""
-        if self._follower is not None:
-            self._follower.close()
-            self._follower = None
-        self._transactions.close()
-        self._memory.close()
+        """Settles what is in flight, ends following, frees the state and lets the producer go."""
+        try:
+            self.settle()
+        finally:
+            if self._follower is not None:
+                self._follower.close()
+                self._follower = None
+            self._transactions.close()
+            self._memory.close()
 
     def _count(self, steps: Sequence[Step]) -> None:
         now = self._clock.now_ms()

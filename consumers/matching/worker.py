@@ -14,10 +14,13 @@ log = logging.getLogger(__name__)
 
 #: Seconds that following, or asking the log, may take before the loop polls again.
 FOLLOW_SLICE = 0.5
+#: Seconds that the loop waits for a transaction where nothing more can be decided before it is through. Short, since
+#: other partitions wait too; but pausing the partition at once would throw away what was fetched ahead.
+COMMIT_SLICE = 0.05
 
 
 class MatchWorker:
-    """Implements `consumers.loop.Worker`. Batches are decided and committed one after the other."""
+    """Implements `consumers.loop.Worker`. While a batch is committed and applied, the next is decided."""
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class MatchWorker:
         return start
 
     def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
-        """Nothing is in flight between two turns: what waits was not decided and is simply read by the next owner."""
+        """A transaction under way is seen through; what waits for one is simply read and decided by the next owner."""
         for partition in partitions:
             self._waiting.pop(partition, None)
             self._broken.pop(partition, None)
@@ -70,7 +73,7 @@ class MatchWorker:
             self._waiting[record.partition].append(record)
 
     def busy(self) -> bool:
-        return any(self._waiting.values()) or any(owned.following for owned in self._owned.values())
+        return any(self._waiting.values()) or any(owned.following or owned.in_flight for owned in self._owned.values())
 
     def poll(self) -> Mapping[int, int]:
         rewinds: dict[int, int] = {}
@@ -83,15 +86,23 @@ class MatchWorker:
                     if start is not None:
                         rewinds[partition] = start
                         del self._broken[partition]
-            elif self._waiting[partition] and not owned.following:
-                self._decide(partition, owned)
+            elif not owned.following:
+                self._work(partition, owned)
         self._announce()
         return rewinds
 
-    def _decide(self, partition: int, owned: OwnedPartition, until: float = math.inf) -> None:
-        batch, self._waiting[partition] = self._waiting[partition], []
+    def _work(self, partition: int, owned: OwnedPartition, until: float = math.inf, seconds: float = 0) -> None:
+        """Decides what there is room for, after waiting up to `seconds` for the transaction under way."""
+        waiting = self._waiting[partition]
         try:
-            owned.decide(batch, until)
+            if owned.room <= 0 and len(waiting) >= self._batch_size:
+                seconds = max(seconds, COMMIT_SLICE)
+            owned.advance(seconds, until)
+            batch = waiting[: max(0, owned.room)]
+            if batch:
+                del waiting[: len(batch)]
+                owned.decide(batch, until)
+            return
         except (FencedError, NotOwnerError) as error:
             # Let the group say whose the partition is. If a successor's, it must not be fenced in turn. It is still
             # ours where Kafka rolled back what took too long since this process stood still, or where a predecessor
@@ -103,12 +114,21 @@ class MatchWorker:
         except (AbortedError, OutcomeUnknownError) as error:
             log.warning("partition %d: asking the log what became of a batch: %s", partition, error)
             self._broken[partition] = self._clock.monotonic()
+        # It came after what failed, and is read again.
+        waiting.clear()
 
     def drain(self, deadline: float) -> None:
-        """Decides what was read. What fails now is left to the successor, who asks the log."""
+        """Decides what was read and sees it through. What fails now is left to the successor, who asks the log."""
         for partition, owned in self._owned.items():
-            if self._waiting[partition] and not owned.following and self._clock.monotonic() < deadline:
-                self._decide(partition, owned, until=deadline)
+            while partition not in self._broken and not owned.following and self._unfinished(partition):
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    return
+                idle = not self._waiting[partition] or owned.room <= 0
+                self._work(partition, owned, until=deadline, seconds=left if idle else 0)
+
+    def _unfinished(self, partition: int) -> bool:
+        return bool(self._waiting[partition]) or self._owned[partition].in_flight
 
     def close(self) -> None:
         for owned in self._owned.values():

@@ -1,0 +1,86 @@
+"""Batches of one partition between their decision and their being applied: one transaction under way, the rest behind.
+
+What is decided while a transaction is under way goes out in the next one, all together: order stays total, and no
+batch is published unless the one it was decided after has been. If that one fails, all that is behind it is dropped.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from matcher.deciding.batch import Step
+from matcher.events.envelope import Record
+
+
+class Batch(Struct, frozen=True):
+    """Records in the order of their log, and what becomes of each."""
+
+    records: tuple[Record, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+Result = TypeVar("Result")
+
+
+class Flight(Generic[Result]):
+    """All calls come from one thread; the work on a transaction is done by another, one after the other."""
+
+    def __init__(self) -> None:
+        self._ready = Batch()
+        self._under_way = Batch()
+        self._work: Future[Result] | None = None
+
+    def __len__(self) -> int:
+        """Records that are decided and not applied yet."""
+        return len(self._under_way.records) + len(self._ready.records)
+
+    @property
+    def ready(self) -> int:
+        """Records that wait for the next transaction."""
+        return len(self._ready.records)
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """All that is in flight, in order; some of it may be applied by now."""
+        return self._under_way.steps + self._ready.steps
+
+    def add(self, records: Sequence[Record], steps: Sequence[Step]) -> None:
+        """Takes what was decided on `records`, given that everything in flight happens."""
+        self._ready = Batch((*self._ready.records, *records), (*self._ready.steps, *steps))
+
+    def next(self) -> Batch | None:
+        """What is to go out now; None while a transaction is under way, or if there is nothing."""
+        return self._ready if self._work is None and self._ready.records else None
+
+    def send(self, work: Callable[[], Result]) -> None:
+        """Has `work`, which publishes and applies what `next` gave, done in a thread of its own."""
+        assert self._work is None
+        answer: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                answer.set_result(work())
+            except BaseException as error:
+                answer.set_exception(error)
+
+        self._under_way, self._ready, self._work = self._ready, Batch(), answer
+        # Not one that is waited for at exit: librdkafka can hang, and a second signal must end the process then.
+        threading.Thread(target=run, name="commit", daemon=True).start()
+
+    def landed(self, seconds: float | None) -> tuple[Batch, Result] | None:
+        """What was published and applied since, if anything; waits for it up to `seconds` (None: until it ends).
+
+        Raises what the work raised: what is ready was decided in vain then, and is to be dropped.
+        """
+        if self._work is None or not wait([self._work], seconds).done:
+            return None
+        batch, work = self._under_way, self._work
+        self._under_way, self._work = Batch(), None
+        return batch, work.result()
+
+    def drop(self) -> None:
+        """Forgets what waits for the next transaction."""
+        self._ready = Batch()

@@ -1,0 +1,129 @@
+"""Offers in flight: what earlier batches decided counts for the next ones before the memory has it.
+
+A batch is in flight from its decision until it is published and applied. Its offers are compared in memory, exactly;
+and whatever the memory says of an offer that is in flight is not asked for or ignored: as it was before, as it will be
+after, or neither, since it may be applied at this very moment.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from matcher.arrays import F32Array, F64Array
+from matcher.deciding.content import Content
+from matcher.deciding.known import Hit, Known, Memory
+from matcher.deciding.steps import Decided, Gone, Skipped, Step
+from matcher.events.place import Version
+
+
+class Overlay:
+    """Implements `Memory` over another one: what that one will know once `steps` are applied to it.
+
+    The memory may be applying `steps`, in their order and nothing else, while the overlay is used: it must go on
+    telling the truth of all other offers.
+    """
+
+    def __init__(self, memory: Memory, steps: Sequence[Step]) -> None:
+        self._memory = memory
+        self._versions: dict[str, Version] = {}
+        speaking: dict[str, Decided | Skipped | None] = {}  # the step that says how the offer looks; None: gone
+        products: dict[str, str | None] = {}
+        for step in steps:
+            if isinstance(step, Decided | Gone):
+                self._versions[step.arrival.offer_id] = step.arrival.version
+            if isinstance(step, Decided):
+                products[step.arrival.offer_id] = step.decision.product_id
+            if isinstance(step, Decided) or (isinstance(step, Skipped) and step.vector is not None):
+                speaking[step.arrival.offer_id] = step
+            elif isinstance(step, Gone):
+                speaking[step.arrival.offer_id] = products[step.arrival.offer_id] = None
+        # Features that came again for a version that was decided before: its product is the memory's to tell.
+        products |= memory.products([offer_id for offer_id in speaking if offer_id not in products])
+        self._products: dict[str, str | None] = products
+        live = [(offer_id, step) for offer_id, step in speaking.items() if step is not None]
+        self._masked = frozenset(speaking)
+        self._known = [_known(place, step, products[offer_id]) for place, (offer_id, step) in enumerate(live)]
+        self._contents = [_content(step) for _, step in live]
+        self._vectors = np.array([known.vector for known in self._known], np.float64)
+        self._codes = {seller: code for code, seller in enumerate({step.arrival.seller_id for _, step in live})}
+        sellers = [self._codes[step.arrival.seller_id] if step.arrival.seller_id else NO_CODE for _, step in live]
+        self._sellers = np.array(sellers, np.int64)
+
+    def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
+        """See `Memory.versions`."""
+        rest = [offer_id for offer_id in offer_ids if offer_id not in self._versions]
+        mine = {offer_id: self._versions[offer_id] for offer_id in offer_ids if offer_id in self._versions}
+        return {**self._memory.versions(rest), **mine} if rest else mine
+
+    def products(self, offer_ids: Sequence[str]) -> Mapping[str, str]:
+        """See `Memory.products`."""
+        rest = [offer_id for offer_id in offer_ids if offer_id not in self._products]
+        mine = {offer_id: product for offer_id in offer_ids if (product := self._products.get(offer_id)) is not None}
+        return {**self._memory.products(rest), **mine} if rest else mine
+
+    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
+        """See `Memory.nearest`."""
+        before = self._before(vectors, k, not_sellers)
+        if not self._known:
+            return before
+        # Exact whatever the order of summation: see `exact_scores`.
+        scores = vectors.astype(np.float64) @ self._vectors.T
+        found = []
+        for row, hits in enumerate(before):
+            mine = self._in_flight(scores[row], k, hits, None if not_sellers is None else not_sellers[row])
+            both = [*hits, *mine]
+            found.append(sorted(both, key=lambda hit: (-hit.score, hit.known.version))[:k] if mine else hits)
+        return found
+
+    def contents(self, known: Sequence[Known]) -> Sequence[Content]:
+        """See `Memory.contents`."""
+        told = iter(self._memory.contents([one for one in known if one.key >= 0]))
+        return [next(told) if one.key >= 0 else self._contents[-1 - one.key] for one in known]
+
+    def _before(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> list[list[Hit]]:
+        """The k nearest that are not in flight; fetches on where some of those found are."""
+        rows: list[list[Hit]] = [[] for _ in vectors]
+        open_, fetch, most = list(range(len(vectors))), k, k + len(self._masked)
+        while open_:
+            sellers = None if not_sellers is None else [not_sellers[row] for row in open_]
+            for row, hits in zip(open_, self._memory.nearest(vectors[open_], fetch, sellers), strict=True):
+                rows[row] = [hit for hit in hits if hit.known.offer_id not in self._masked][:k]
+            if fetch == most:
+                break
+            open_ = [row for row in open_ if len(rows[row]) < k]
+            fetch = min(2 * fetch, most)
+        return rows
+
+    def _in_flight(self, scores: F64Array, k: int, hits: Sequence[Hit], not_seller: str | None) -> list[Hit]:
+        """The offers in flight that can be among the k nearest, beside `hits`; ties at the edge all stay in."""
+        allowed = np.ones(len(scores), np.bool_)
+        if not_seller:
+            allowed = self._sellers != self._codes.get(not_seller, NO_CODE - 1)
+        places = np.flatnonzero(allowed)
+        if len(hits) == k:
+            places = places[scores[places] >= hits[-1].score]
+        if len(places) > k:
+            best = scores[places]
+            places = places[best >= np.partition(best, -k)[-k]]
+        return [Hit(self._known[place], float(scores[place])) for place in places.tolist()]
+
+
+#: Of an offer without a seller: equals no one's.
+NO_CODE = -1
+
+
+def _known(place: int, step: Decided | Skipped, product_id: str | None) -> Known:
+    assert step.vector is not None
+    assert product_id is not None, "only a version that has a product is indexed again"
+    return Known(
+        key=-1 - place,  # the memory's own are never negative
+        offer_id=step.arrival.offer_id,
+        version=step.arrival.version,
+        product_id=product_id,
+        vector=step.vector,
+    )
+
+
+def _content(step: Decided | Skipped) -> Content:
+    assert step.content is not None, "whoever decides reads the contents"
+    return step.content
