@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from broker.watchdog import Watchdog
 
@@ -53,6 +54,12 @@ class Child:
             if time.monotonic() > deadline:
                 raise ChildFailedError(f"{self.name} is not ready after {timeout:.0f} s:\n{self.tail()}")
             time.sleep(0.1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(timeout=30)
 
     def stop(self, timeout: float) -> None:
         """Asks it to drain and stop, and kills it when it has not after `timeout` seconds."""

@@ -76,7 +76,10 @@ def run_demo(options: Options, console: Console, kafka_jars: Callable[[], object
         console.print(f"Kafka at {bootstrap}; starting encoder and matcher, logs in {options.folder}", soft_wrap=True)
         console.print(promised(bundle), soft_wrap=True, highlight=False)
         market = stack.enter_context(open_market(options.seed, options.offers, options.sellers))
-        children = [stack.enter_context(_child(name, environ, options.folder)) for name in ("encoder", "matcher")]
+        children = [
+            stack.enter_context(Child(name, [name], environ, options.folder / f"{name}.log"))
+            for name in ("encoder", "matcher")
+        ]
         ports = {"encoder": settings.encoder.http_port, "matcher": settings.matcher.http_port}
         for child in children:
             child.wait_ready(f"http://127.0.0.1:{ports[child.name]}/readyz", timeout=180)
@@ -121,15 +124,6 @@ def _free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
-
-
-@contextmanager
-def _child(name: str, environ: Mapping[str, str], folder: Path) -> Iterator[Child]:
-    child = Child(name, [name], environ, folder / f"{name}.log")
-    try:
-        yield child
-    finally:
-        child.stop(timeout=30)
 
 
 def _titles(market: Marketplace) -> Callable[[str], str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,8 @@ class State:
         self._path = path
         self._identity = identity
         self._mutex = threading.RLock()
+        self._busy = 0.0
+        self._depth = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path)
         try:
@@ -75,6 +78,11 @@ class State:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def busy_seconds(self) -> float:
+        """Seconds spent reading and writing the file, and making values of what was read, since it was opened."""
+        return self._busy
 
     @property
     def identity(self) -> Identity:
@@ -232,12 +240,24 @@ class State:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex, sqlite_faults(self._path):
+        with self._mutex, sqlite_faults(self._path), self._timed():
             yield self._connection
 
     @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Adds to `busy_seconds`; what is asked within a transaction is counted once."""
+        begun = time.perf_counter()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._busy += time.perf_counter() - begun
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex, sqlite_faults(self._path):
+        with self._mutex, sqlite_faults(self._path), self._timed():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

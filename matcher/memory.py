@@ -12,7 +12,7 @@ from index_store.rows import Version as RowVersion
 from index_store.state import State
 from index_store.store import IndexStore
 from index_store.weaviate.settings import WeaviateSettings
-from matcher.arrays import F32Array, I32Array, I64Array
+from matcher.arrays import F32Array, F64Array, I32Array, I64Array
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
 from matcher.deciding.content import Content, keeps_raw, read_content
@@ -98,14 +98,20 @@ class Memory:
             keys, embeddings = keys[~gone], embeddings[~gone]
         if not len(keys):
             return [()] * len(vectors)
-        known = self._known(keys, embeddings)
+        places = [np.searchsorted(keys, row) for row in rows]
+        scores = [
+            exact_scores(vector, embeddings[place])
+            for vector, place in zip(vectors.astype(np.float64), places, strict=True)
+        ]
+        kept = [_best(score, k) for score in scores]
+        needed = np.unique(np.concatenate([place[best] for place, best in zip(places, kept, strict=True)]))
+        known = dict(zip(needed.tolist(), self._known(keys[needed], embeddings[needed]), strict=True))
         found = []
-        for vector, row in zip(vectors.astype(np.float64), rows, strict=True):
-            places = np.searchsorted(keys, row)
-            scores = exact_scores(vector, embeddings[places]).tolist()
-            hits = map(Hit, [known[place] for place in places.tolist()], scores)
+        for place, score, best in zip(places, scores, kept, strict=True):
+            hits = [Hit(known[n], value) for n, value in zip(place[best].tolist(), score[best].tolist(), strict=True)]
             # The index orders equal scores by key, which a rebuild deals anew; versions stay.
-            found.append(sorted(hits, key=lambda hit: (-hit.score, hit.known.version))[:k])
+            hits.sort(key=lambda hit: (-hit.score, hit.known.version))
+            found.append(hits[:k])
         return found
 
     def contents(self, known: Sequence[Known]) -> Sequence[Content]:
@@ -208,6 +214,10 @@ class Memory:
     def index_bytes(self) -> int:
         return self._index.memory_bytes()
 
+    def state_seconds(self) -> float:
+        """Seconds spent with the state file since it was opened."""
+        return self._state.busy_seconds
+
     def stores(self) -> tuple[State, IndexStore]:
         """State and index, for those who check one against the other."""
         return self._state, self._index
@@ -220,6 +230,13 @@ class Memory:
 #: Fetched beyond the k nearest, so that equal scores at the edge seldom need a second search.
 SPARE = 8
 _offers = msgspec.json.Decoder(Offer)
+
+
+def _best(scores: F64Array, k: int) -> I64Array:
+    """Where the k highest scores (f64[n]) are, and all that equal the lowest of these."""
+    if len(scores) <= k:
+        return np.arange(len(scores))
+    return np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
 
 
 def _decision_row(arrival: Arrival, decision: Decision | None) -> DecisionRow:

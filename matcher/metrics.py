@@ -83,6 +83,10 @@ class Metrics:
             "offermatch_index_offers", "Live offers in the index.", ["partition"], registry=registry
         )
         self.index_bytes = Gauge("offermatch_index_bytes", "Memory of the index.", ["partition"], registry=registry)
+        self.state_busy = Gauge(
+            "offermatch_state_busy_seconds", "Spent reading and writing the state file since the partition was opened.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "offermatch_consumer_lag_records", "Records of an assigned partition still to be read.",
             ["topic", "partition"], registry=registry,
@@ -115,3 +119,4 @@ class Metrics:
             series.remove_by_labels({"topic": topic, "partition": str(partition)})
         self.index_offers.remove_by_labels({"partition": str(partition)})
         self.index_bytes.remove_by_labels({"partition": str(partition)})
+        self.state_busy.remove_by_labels({"partition": str(partition)})

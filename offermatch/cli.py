@@ -455,24 +455,39 @@ def bench_encoder(
 
 @bench_app.command("matcher")
 def bench_matcher(
-    folder: Annotated[Path, typer.Argument(help="Offer table, or a folder that holds one.")],
-    bundle: Annotated[str, typer.Option(help="A bundle with a verifier: a folder, or one that comes along.")],
+    folder: Annotated[Path | None, typer.Argument(help="Offer table, or a folder that holds one.")] = None,
+    bundle: Annotated[
+        str, typer.Option(help="A bundle with a verifier: a folder, or one that comes along.")
+    ] = "starter",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 5,
+    known: Annotated[int, typer.Option(min=0, help="Instead: a matcher process that knows so many offers.")] = 0,
+    arriving: Annotated[int, typer.Option(min=100, help="Offers that it then decides.")] = 10_000,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Offers a second that are decided with the bundle's verifier, against without."""
+    """Offers a second that are decided: with the bundle's verifier against without, or behind many known offers."""
     from rich.console import Console
 
-    from benchmarks.matcher import bench_matcher as measure
     from benchmarks.results import table
     from matcher.clock import SystemClock
-    from matcher.model import load_bundle
-    from matcher.settings import load_settings
-    from offermatch.learning import datasets_for
 
-    (dataset,) = datasets_for([folder], load_settings(config), Console(stderr=True))
-    benchmark = measure(dataset, load_bundle(bundle), rounds, SystemClock())
+    if known:
+        import tempfile
+
+        from benchmarks.known.run import bench_known
+
+        with tempfile.TemporaryDirectory() as space:
+            benchmark = bench_known(known, arriving, SystemClock(), Path(space))
+    else:
+        from benchmarks.matcher import bench_matcher as measure
+        from matcher.model import load_bundle
+        from matcher.settings import load_settings
+        from offermatch.learning import datasets_for
+
+        if folder is None:
+            raise typer.BadParameter("expected an offer table, or --known N")
+        (dataset,) = datasets_for([folder], load_settings(config), Console(stderr=True))
+        benchmark = measure(dataset, load_bundle(bundle), rounds, SystemClock())
     Console().print(table(benchmark))
     if json:
         _print_json(benchmark)

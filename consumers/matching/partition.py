@@ -229,3 +229,4 @@ class OwnedPartition:
     def _measure(self) -> None:
         self._metrics.index_offers.labels(str(self.number)).set(len(self._memory))
         self._metrics.index_bytes.labels(str(self.number)).set(self._memory.index_bytes())
+        self._metrics.state_busy.labels(str(self.number)).set(self._memory.state_seconds())
