@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -23,11 +24,13 @@ from tests.matcher.making import a_bundle
 from tests.matcher.test_batch import (
     BUNDLES,
     CUTS,
+    LOOKS,
     METRICS,
     QUICK,
     Event,
     by_the_book,
     decide,
+    embedding,
     outcomes,
     record_of,
     records_of,
@@ -96,7 +99,7 @@ def decide_overlapping(
 TWINS = [Event(offer, 100 + n, "shirt", "x") for n, offer in enumerate("abcdefg")]
 
 
-@QUICK
+@settings(QUICK, max_examples=80)
 @given(streams(), CUTS, BUNDLES, st.integers(0, 2**32))
 @example([*TWINS, Event("h", 120, "shirt", "y")], [2, 4, 7], a_bundle(), 3)
 @example(
@@ -140,6 +143,32 @@ def test_so_it_is_over_the_state_and_the_index_of_the_matcher(
     finally:
         memory.close()
     assert [told(step) for step in steps] == by_the_book(events, bundle)
+
+
+@settings(QUICK, max_examples=80)
+@given(streams(), st.integers(0, 30), st.integers(0, 2**32), st.booleans())
+def test_what_lies_over_the_memory_is_what_the_memory_will_be(
+    events: list[Event], cut: int, seed: int, exclude: bool
+) -> None:
+    dice, bundle, records = random.Random(seed), a_bundle(), records_of(events)
+    before, after = ExactMemory(), ExactMemory()
+    decide(records[:cut], bundle, memory=before)
+    decide(records[:cut], bundle, memory=after)
+    steps = decide_batch(records[cut:], before, bundle, METRICS)
+    after.apply(steps)
+    overlay = Overlay(TornMemory(before, after, steps, dice), steps)
+    names = [*"abcdefghi"]
+    assert overlay.versions(names) == after.versions(names)
+    assert overlay.products(names) == after.products(names)
+    queries = np.array([embedding(Event("q", 0, look), bundle) for look in LOOKS])
+    sellers = [None, "x", "", "y", "nobody", "z"] if exclude else None
+    for k in range(1, 9):
+        for mine, its in zip(overlay.nearest(queries, k, sellers), after.nearest(queries, k, sellers), strict=True):
+            assert [(hit.known.offer_id, hit.known.version, hit.known.product_id, hit.score) for hit in mine] == [
+                (hit.known.offer_id, hit.known.version, hit.known.product_id, hit.score) for hit in its
+            ]
+            contents = overlay.contents([hit.known for hit in mine])
+            assert [content.offer for content in contents] == [after.said[hit.known.offer_id].offer for hit in its]
 
 
 def test_what_is_in_flight_hides_all_that_the_memory_finds_and_more_is_fetched() -> None:
