@@ -54,6 +54,7 @@ class FakeKafka:
         self.kept = ""
         self.endings: queue.Queue[str] = queue.Queue()
         self.asked = 0
+        self.under_way = False
 
     def __call__(self, *_: Any) -> "FakeKafka":
         """In the place of `Transactions`."""
@@ -73,7 +74,9 @@ class FakeKafka:
         until: float,
     ) -> dict[Partition, int]:
         self.asked += 1
+        self.under_way = True
         ending = self.endings.get(timeout=30)
+        self.under_way = False
         if ending in ("committed", "answer lost"):
             self.published += records
             self.offset, self.kept = offsets[PLACE], notes[PLACE]
@@ -92,7 +95,7 @@ class FakeKafka:
         return True
 
     def close(self) -> None:
-        pass
+        assert not self.under_way, "let go of in the middle of a transaction"
 
     def group_metadata(self) -> str:
         return "metadata"
@@ -191,9 +194,15 @@ class Process:
 
     def give_up(self, how: str) -> None:
         """The partition is taken away while a transaction is under way, which ends like this; then it comes back."""
-        work = self.opened[-1]._flight._work
-        if work is not None and not work.done():
-            self.kafka.endings.put(how)
+        flight = self.opened[-1]._flight
+        landed = flight.landed
+
+        def end_once_waited_for(seconds: float | None) -> Any:
+            if seconds is None and flight._work is not None and not flight._work.done():
+                self.kafka.endings.put(how)
+            return landed(seconds)
+
+        flight.landed = end_once_waited_for  # type: ignore[method-assign]
         self.worker.revoked([0], lost=False)
         self.own()
 
