@@ -16,10 +16,11 @@ from matcher.events.envelope import Record
 
 
 class Batch(Struct, frozen=True):
-    """Records in the order of their log, and what becomes of each."""
+    """Records in the order of their log, what was decided, and the offset from which to go on after them."""
 
     records: tuple[Record, ...] = ()
     steps: tuple[Step, ...] = ()
+    end: int = 0
 
 
 Result = TypeVar("Result")
@@ -34,26 +35,26 @@ class Flight(Generic[Result]):
         self._work: Future[Result] | None = None
 
     def __len__(self) -> int:
-        """Records that are decided and not applied yet."""
-        return len(self._under_way.records) + len(self._ready.records)
+        """Steps that are decided and not applied yet."""
+        return len(self._under_way.steps) + len(self._ready.steps)
 
     @property
     def ready(self) -> int:
-        """Records that wait for the next transaction."""
-        return len(self._ready.records)
+        """Steps that wait for the next transaction."""
+        return len(self._ready.steps)
 
     @property
     def steps(self) -> Sequence[Step]:
         """All that is in flight, in order; some of it may be applied by now."""
         return self._under_way.steps + self._ready.steps
 
-    def add(self, records: Sequence[Record], steps: Sequence[Step]) -> None:
+    def add(self, records: Sequence[Record], steps: Sequence[Step], end: int) -> None:
         """Takes what was decided on `records`, given that everything in flight happens."""
-        self._ready = Batch((*self._ready.records, *records), (*self._ready.steps, *steps))
+        self._ready = Batch((*self._ready.records, *records), (*self._ready.steps, *steps), end)
 
     def next(self) -> Batch | None:
         """What is to go out now; None while a transaction is under way, or if there is nothing."""
-        return self._ready if self._work is None and self._ready.records else None
+        return self._ready if self._work is None and self._ready.steps else None
 
     def send(self, work: Callable[[], Result]) -> None:
         """Has `work`, which publishes and applies what `next` gave, done in a thread of its own."""

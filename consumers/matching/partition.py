@@ -120,7 +120,7 @@ class OwnedPartition:
 
     @property
     def room(self) -> int:
-        """How many more records may be decided before the next transaction."""
+        """How many more records may be decided for the next transaction."""
         return self._settings.matcher.batch_size - self._flight.ready
 
     @property
@@ -135,7 +135,7 @@ class OwnedPartition:
         """
         before = Overlay(self._memory, self._flight.steps) if self.in_flight else self._memory
         steps = decide_batch(records, before, self._bundle, self._metrics)
-        self._flight.add(records, steps)
+        self._flight.add(records, steps, records[-1].offset + 1)
         self.advance(0, until)
 
     def advance(self, seconds: float, until: float = math.inf) -> None:
@@ -167,11 +167,10 @@ class OwnedPartition:
     ) -> Tallies:
         """Publishes a batch (see `Transactions.publish`) and applies it; in the thread of the flight."""
         place = (self._topics.features, self.number)
-        end = batch.records[-1].offset + 1
         notes = notes_of(self._topics.features, tallies)
-        ends = self._transactions.publish(outgoing, {place: end}, metadata, notes=notes, until=until)
+        ends = self._transactions.publish(outgoing, {place: batch.end}, metadata, notes=notes, until=until)
         with self._metrics.stage("apply").time():
-            positions = {place: end}
+            positions = {place: batch.end}
             written = ends.get((self._topics.matches, self.number))
             if written is not None:
                 positions[self._topics.matches, self.number] = written

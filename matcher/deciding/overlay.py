@@ -63,36 +63,28 @@ class Overlay:
 
     def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
         """See `Memory.nearest`."""
-        before = self._before(vectors, k, not_sellers)
-        if not self._known:
-            return before
         # Exact whatever the order of summation: see `exact_scores`.
-        scores = vectors.astype(np.float64) @ self._vectors.T
-        found = []
-        for row, hits in enumerate(before):
-            mine = self._in_flight(scores[row], k, hits, None if not_sellers is None else not_sellers[row])
-            both = [*hits, *mine]
-            found.append(sorted(both, key=lambda hit: (-hit.score, hit.known.version))[:k] if mine else hits)
+        scores = vectors.astype(np.float64) @ self._vectors.T if self._known else np.zeros((len(vectors), 0))
+        found: list[list[Hit]] = [[] for _ in vectors]
+        open_, fetch, most = list(range(len(vectors))), k, k + len(self._masked)
+        while open_:
+            sellers = None if not_sellers is None else [not_sellers[row] for row in open_]
+            still = []
+            for row, hits in zip(open_, self._memory.nearest(vectors[open_], fetch, sellers), strict=True):
+                others = [hit for hit in hits if hit.known.offer_id not in self._masked][:k]
+                mine = self._in_flight(scores[row], k, others, None if not_sellers is None else not_sellers[row])
+                found[row] = sorted([*others, *mine], key=_order)[:k] if mine else others
+                # What was not fetched comes behind the last that was.
+                seen = len(hits) == fetch and len(found[row]) == k and _order(found[row][-1]) <= _order(hits[-1])
+                if not seen and fetch < most:
+                    still.append(row)
+            open_, fetch = still, min(2 * fetch, most)
         return found
 
     def contents(self, known: Sequence[Known]) -> Sequence[Content]:
         """See `Memory.contents`."""
         told = iter(self._memory.contents([one for one in known if one.key >= 0]))
         return [next(told) if one.key >= 0 else self._contents[-1 - one.key] for one in known]
-
-    def _before(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> list[list[Hit]]:
-        """The k nearest that are not in flight; fetches on where some of those found are."""
-        rows: list[list[Hit]] = [[] for _ in vectors]
-        open_, fetch, most = list(range(len(vectors))), k, k + len(self._masked)
-        while open_:
-            sellers = None if not_sellers is None else [not_sellers[row] for row in open_]
-            for row, hits in zip(open_, self._memory.nearest(vectors[open_], fetch, sellers), strict=True):
-                rows[row] = [hit for hit in hits if hit.known.offer_id not in self._masked][:k]
-            if fetch == most:
-                break
-            open_ = [row for row in open_ if len(rows[row]) < k]
-            fetch = min(2 * fetch, most)
-        return rows
 
     def _in_flight(self, scores: F64Array, k: int, hits: Sequence[Hit], not_seller: str | None) -> list[Hit]:
         """The offers in flight that can be among the k nearest, beside `hits`; ties at the edge all stay in."""
@@ -110,6 +102,10 @@ class Overlay:
 
 #: Of an offer without a seller: equals no one's.
 NO_CODE = -1
+
+
+def _order(hit: Hit) -> tuple[float, Version]:
+    return -hit.score, hit.known.version
 
 
 def _known(place: int, step: Decided | Skipped, product_id: str | None) -> Known:
