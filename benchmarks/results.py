@@ -32,6 +32,12 @@ class Benchmark(Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
 
 
+def compared(name: str, ours: float, reference: float, reference_name: str, unit: str) -> Result:
+    """A result with its ratio."""
+    ratio = ours / reference
+    return Result(name=name, ours=ours, reference=reference, reference_name=reference_name, ratio=ratio, unit=unit)
+
+
 def interleaved(work: Sequence[Callable[[], object]], rounds: int, clock: Clock) -> list[float]:
     """The median seconds of each piece of work; all take turns, so that a machine that slows down slows all of them."""
     seconds: list[list[float]] = [[] for _ in work]

@@ -71,6 +71,10 @@ class DeadLetterLimit:
             tallies[record.partition] = tally
         return tallies
 
+    def kept(self, partition: int) -> Mapping[int, Tally]:
+        """The tally that is committed: to be committed again beside an offset that does not move. Raises as `judge`."""
+        return {partition: self._known(partition)}
+
     def keep(self, tallies: Mapping[int, Tally]) -> None:
         """They were committed."""
         self._tallies.update(tallies)

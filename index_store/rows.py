@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index_store.store import Keys, SellerCodes, Vectors
+from index_store.stream_time import StreamTime
 
 
 class Version(NamedTuple):
@@ -51,6 +52,7 @@ class FeatureRow:
     payload: the offer's fields, opaque here
     vector: f32[dim], already rounded to fp16, so that a restart finds what the running index held
     image, text: raw features where the state keeps them, opaque here; None where the offer lacks them
+    seen_at: stream time of the record, milliseconds (`StreamTime.passed`)
     """
 
     offer_id: str
@@ -60,6 +62,7 @@ class FeatureRow:
     vector: npt.NDArray[np.float32]
     image: bytes | None = None
     text: bytes | None = None
+    seen_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,12 @@ class DecisionRow:
 @dataclass(frozen=True, slots=True)
 class Changes:
     """A stretch of the logs, each sequence in the order of its log; `positions` says where it ends:
-    (topic, partition) -> next offset."""
+    (topic, partition) -> next offset. `stream_time`: as it is then, None if it is as before."""
 
     features: Sequence[FeatureRow] = ()
     decisions: Sequence[DecisionRow] = ()
     positions: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    stream_time: StreamTime | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,7 +74,20 @@ _RAW_FEATURES: Final[Migration] = (
     "INSERT INTO facts SELECT 'raw_features', 'false' WHERE EXISTS (SELECT 1 FROM facts)",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES)
+# What an older file holds counts as seen when stream time began, which is now: too late rather than too early.
+_LAST_SEEN: Final[Migration] = (
+    "ALTER TABLE vectors ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX vectors_by_seen_at ON vectors (seen_at)",
+    "ALTER TABLE pending ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE stream_time (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        newest INTEGER NOT NULL,
+        passed INTEGER NOT NULL
+    )""",
+    "INSERT INTO stream_time VALUES (1, 0, 0)",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _LAST_SEEN)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -31,8 +31,10 @@ from index_store.rows import (
     OfferRow,
     StoredContent,
     StoredOffer,
+    Version,
 )
 from index_store.store import NO_SELLER, Keys, SellerCodes, Vectors, check_dim
+from index_store.stream_time import StreamTime
 
 
 class State:
@@ -111,6 +113,8 @@ class State:
                 tables.write_pending(connection, outcome.held, outcome.unheld)
                 totals.products += tables.write_products(connection, outcome.founded, outcome.joined)
                 tables.save_totals(connection, totals)
+                if changes.stream_time is not None:
+                    tables.save_stream_time(connection, changes.stream_time)
             self._seller_codes = codes
         vectors = np.zeros((len(attached), self._identity.dim), dtype=np.float32)
         for index, (_, row, _) in enumerate(attached):
@@ -150,6 +154,17 @@ class State:
         with self._reading() as connection:
             rows = connection.execute("SELECT topic, partition, next_offset FROM positions").fetchall()
         return {(topic, partition): next_offset for topic, partition, next_offset in rows}
+
+    def stream_time(self) -> StreamTime:
+        """As it was after the last record that was applied."""
+        with self._reading() as connection:
+            return tables.load_stream_time(connection)
+
+    def not_seen_after(self, seen_at: int, most: int) -> list[tuple[str, Version]]:
+        """Up to `most` live offers, with their versions, whose features came last at this stream time (milliseconds)
+        or before, longest ago first. Reads no more rows than it returns."""
+        with self._reading() as connection:
+            return tables.load_seen_last_before(connection, seen_at, most)
 
     def live_vectors(self, chunk: int = 16_384) -> Iterator[tuple[Keys, Vectors, SellerCodes]]:
         """All that belongs into the index, by rising key: (i64[n], f32[n, dim], i32[n]), n ≤ chunk.

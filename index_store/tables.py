@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from index_store.fold import OfferFold
 from index_store.rows import FeatureRow, LedgerRow, OfferRow, StoredContent, StoredOffer, Version
+from index_store.stream_time import StreamTime
 
 VECTOR_DTYPE: Final = np.dtype("<f2")
 _IN_LIST: Final = 256  # of one fixed length, so that SQLite parses each such statement once
@@ -62,6 +63,26 @@ def save_totals(connection: sqlite3.Connection, totals: Totals) -> None:
     )
 
 
+def load_stream_time(connection: sqlite3.Connection) -> StreamTime:
+    """As it was after the last record that was applied."""
+    return StreamTime(*connection.execute("SELECT newest, passed FROM stream_time").fetchone())
+
+
+def save_stream_time(connection: sqlite3.Connection, time: StreamTime) -> None:
+    """Replace it."""
+    connection.execute("UPDATE stream_time SET newest = ?, passed = ?", (time.newest, time.passed))
+
+
+def load_seen_last_before(connection: sqlite3.Connection, seen_at: int, most: int) -> list[tuple[str, Version]]:
+    """Live offers, with their versions, that were not seen after `seen_at`, longest ago first."""
+    rows = connection.execute(
+        "SELECT offer_id, version_partition, version_offset FROM vectors CROSS JOIN offers USING (key)"
+        " WHERE seen_at <= ? ORDER BY seen_at, key LIMIT ?",
+        (seen_at, most),
+    )
+    return [(offer_id, Version(partition, offset)) for offer_id, partition, offset in rows]
+
+
 def load_offers(connection: sqlite3.Connection, ids: Iterable[str], with_pending: bool) -> dict[str, OfferFold]:
     """What is known of these offers; of an unknown one, an empty fold."""
     offers = {offer_id: OfferFold(offer_id) for offer_id in ids}
@@ -75,14 +96,14 @@ def load_offers(connection: sqlite3.Connection, ids: Iterable[str], with_pending
         version = Version(partition, offset)
         offers[offer_id] = OfferFold(offer_id, key, version, product_id, outcome, updated_at, bool(indexed))
     if with_pending:
-        for offer_id, partition, offset, seller_id, payload, vector, image, text in select_in(
+        for offer_id, partition, offset, seller_id, payload, vector, image, text, seen_at in select_in(
             connection,
-            "SELECT offer_id, version_partition, version_offset, seller_id, payload, vector, image, text FROM pending"
-            " WHERE offer_id IN {}",
+            "SELECT offer_id, version_partition, version_offset, seller_id, payload, vector, image, text, seen_at"
+            " FROM pending WHERE offer_id IN {}",
             names,
         ):
             version = Version(partition, offset)
-            row = FeatureRow(offer_id, version, seller_id, payload, unpack(vector), image, text)
+            row = FeatureRow(offer_id, version, seller_id, payload, unpack(vector), image, text, seen_at)
             offers[offer_id].pending[version] = row
     return offers
 
@@ -167,8 +188,8 @@ def write_vectors(
         ((key, row.seller_id, row.payload) for key, row, _ in upserted),
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
-        ((key, code, pack(row.vector)) for key, row, code in upserted),
+        "INSERT OR REPLACE INTO vectors (key, seller_code, vector, seen_at) VALUES (?, ?, ?, ?)",
+        ((key, code, pack(row.vector), row.seen_at) for key, row, code in upserted),
     )
     if raw:
         connection.executemany(
@@ -187,10 +208,10 @@ def write_pending(
     )
     connection.executemany(
         "INSERT OR REPLACE INTO pending"
-        " (offer_id, version_partition, version_offset, seller_id, payload, vector, image, text)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " (offer_id, version_partition, version_offset, seller_id, payload, vector, image, text, seen_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (row.offer_id, *row.version, row.seller_id, row.payload, pack(row.vector), row.image, row.text)
+            (row.offer_id, *row.version, row.seller_id, row.payload, pack(row.vector), row.image, row.text, row.seen_at)
             for row in added
         ),
     )

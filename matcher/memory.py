@@ -1,29 +1,34 @@
 """The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
-from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
-from index_store.rows import Version as RowVersion
+from index_store.cells.recall import Probe
+from index_store.cells.store import CellStore
+from index_store.rows import Changes, FeatureRow, Identity
 from index_store.state import State
 from index_store.store import IndexStore
+from index_store.stream_time import StreamTime
 from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array, F64Array, I32Array, I64Array
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
 from matcher.deciding.content import Content, keeps_raw, read_content
 from matcher.deciding.known import Hit, Known, exact_scores
+from matcher.deciding.steps import Expired
 from matcher.events.decision import Decision
 from matcher.events.offer import Offer
-from matcher.events.place import Version
+from matcher.events.place import Place, Version
+from matcher.expiry import NEVER, Expiry
 from matcher.index_choice import open_index
 from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
+from matcher.rows import decision_row, row_version
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -52,6 +57,7 @@ class Memory:
         *,
         weaviate: WeaviateSettings | None = None,
         new_cells: bool = False,
+        expiry: Expiry = NEVER,
     ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
 
@@ -68,9 +74,11 @@ class Memory:
         )
         self._bundle = bundle
         self._recent = Recent()
+        self._expiry = expiry
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
+            self._time = self._state.stream_time()
             self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
         except BaseException:
             self._state.close()
@@ -155,17 +163,34 @@ class Memory:
         """The next offset of each (topic, partition) that this memory has not yet applied."""
         return self._state.positions()
 
+    def expired(self, most: int) -> list[Expired]:
+        """Up to `most` live offers that were not seen again in time, those first that were seen longest ago."""
+        due = self._expiry.due(self._time)
+        if due is None:
+            return []
+        own = self._state.identity
+        place = (own.topics[0], own.partition)
+        cause = Place(*place, self.positions()[place] - 1)
+        return [
+            Expired(offer_id=offer_id, version=Version(*version), cause=cause, time_ms=self._time.newest)
+            for offer_id, version in self._state.not_seen_after(due, most)
+        ]
+
     def apply_steps(self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int]) -> None:
         """Applies what this process decided, after its commit."""
-        features, decisions = [], []
+        features, decisions, time = [], [], self._time
         for step in steps:
-            if isinstance(step, Decided | Skipped) and step.vector is not None:
-                features.append(self._feature_row(step.arrival, step.vector))
-            if isinstance(step, Decided):
-                decisions.append(_decision_row(step.arrival, step.decision))
-            elif isinstance(step, Gone):
-                decisions.append(_decision_row(step.arrival, None))
-        self._apply(Changes(features=features, decisions=decisions, positions=positions))
+            if isinstance(step, Decided | Skipped) and step.arrival.features is not None:
+                time = self._expiry.at(time, step.arrival.record.timestamp_ms)
+                if step.vector is not None:
+                    features.append(self._feature_row(step.arrival, step.vector, time))
+            if isinstance(step, Decided | Gone):
+                decision, arrival = step.decision if isinstance(step, Decided) else None, step.arrival
+                time_ms = arrival.seen.time_ms or arrival.record.timestamp_ms
+                decisions.append(decision_row(arrival.offer_id, arrival.version, decision, time_ms))
+            elif isinstance(step, Expired):
+                decisions.append(decision_row(step.offer_id, step.version, None, step.time_ms))
+        self._apply(Changes(features=features, decisions=decisions, positions=positions, stream_time=time))
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
@@ -176,35 +201,36 @@ class Memory:
         """Applies what is in the log, decided by whoever: inputs and decisions find each other by offer and version."""
         offered = [arrival for arrival in arrivals if arrival.features is not None]
         vectors = project([a.features for a in offered if a.features is not None], self._bundle)
-        self._apply(
-            Changes(
-                features=[self._feature_row(a, vector) for a, vector in zip(offered, vectors, strict=True)],
-                decisions=[_published_row(p) for p in published],
-                positions=positions,
-            )
-        )
+        features, time = [], self._time
+        for arrival, vector in zip(offered, vectors, strict=True):
+            time = self._expiry.at(time, arrival.record.timestamp_ms)
+            features.append(self._feature_row(arrival, vector, time))
+        decisions = [decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published]
+        self._apply(Changes(features=features, decisions=decisions, positions=positions, stream_time=time))
         for arrival in offered:
             self._recent.forget(arrival.offer_id)
 
     def _apply(self, changes: Changes) -> None:
         applied = self._state.apply(changes)
+        self._time = changes.stream_time or self._time
         if len(applied.removed):
             self._index.remove(applied.removed)
         if len(applied.keys):
             self._index.upsert(applied.keys, applied.vectors, applied.sellers)
 
-    def _feature_row(self, arrival: Arrival, vector: F32Array) -> FeatureRow:
+    def _feature_row(self, arrival: Arrival, vector: F32Array, time: StreamTime) -> FeatureRow:
         features = arrival.features
         assert features is not None
         raw = keeps_raw(self._bundle)
         return FeatureRow(
             offer_id=arrival.offer_id,
-            version=_row_version(arrival.version),
+            version=row_version(arrival.version),
             seller_id=arrival.seller_id,
             payload=msgspec.json.encode(features.offer),
             vector=vector,
             image=features.image if raw else None,
             text=features.text if raw else None,
+            seen_at=time.passed,
         )
 
     def __len__(self) -> int:
@@ -213,6 +239,10 @@ class Memory:
 
     def index_bytes(self) -> int:
         return self._index.memory_bytes()
+
+    def probe(self, queries: int, *, seed: int) -> Iterator[Probe | None]:
+        """See `index_store.cells.store.CellStore.probe`; nothing where the index is not in this process."""
+        return self._index.probe(queries, seed=seed) if isinstance(self._index, CellStore) else iter(())
 
     def state_seconds(self) -> float:
         """Seconds spent with the state file since it was opened."""
@@ -237,28 +267,3 @@ def _best(scores: F64Array, k: int) -> I64Array:
     if len(scores) <= k:
         return np.arange(len(scores))
     return np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
-
-
-def _decision_row(arrival: Arrival, decision: Decision | None) -> DecisionRow:
-    return DecisionRow(
-        offer_id=arrival.offer_id,
-        version=_row_version(arrival.version),
-        product_id=decision.product_id if decision else None,
-        outcome=decision.outcome if decision else "gone",
-        updated_at=arrival.seen.time_ms or arrival.record.timestamp_ms,
-    )
-
-
-def _published_row(published: Published) -> DecisionRow:
-    decision = published.decision
-    return DecisionRow(
-        offer_id=published.offer_id,
-        version=_row_version(published.version),
-        product_id=decision.product_id if decision else None,
-        outcome=decision.outcome if decision else "gone",
-        updated_at=published.time_ms,
-    )
-
-
-def _row_version(version: Version) -> RowVersion:
-    return RowVersion(version.partition, version.offset)

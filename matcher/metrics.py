@@ -41,6 +41,9 @@ class Metrics:
             "offermatch_offers_decided", "Decisions published, by outcome (gone: the offer was deleted).", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        self.expired = Counter(
+            "offermatch_offers_expired", "Offers that left since they were not seen again in time.", registry=registry
+        )
         self.skipped = Counter(
             "offermatch_versions_skipped", "Offer versions that led to no decision (superseded, reindexed).", ["why"],
             registry=registry,
@@ -83,6 +86,10 @@ class Metrics:
             "offermatch_index_offers", "Live offers in the index.", ["partition"], registry=registry
         )
         self.index_bytes = Gauge("offermatch_index_bytes", "Memory of the index.", ["partition"], registry=registry)
+        self.index_recall = Gauge(
+            "offermatch_index_recall_ratio", "Share of the nearest that searches found, in the last sample.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
         self.state_busy = Gauge(
             "offermatch_state_busy_seconds", "Spent reading and writing the state file since the partition was opened.",
             ["partition"], registry=registry,
@@ -119,4 +126,5 @@ class Metrics:
             series.remove_by_labels({"topic": topic, "partition": str(partition)})
         self.index_offers.remove_by_labels({"partition": str(partition)})
         self.index_bytes.remove_by_labels({"partition": str(partition)})
+        self.index_recall.remove_by_labels({"partition": str(partition)})
         self.state_busy.remove_by_labels({"partition": str(partition)})

@@ -29,6 +29,9 @@ ALIASES = {"KAFKA_BOOTSTRAP": ("kafka", "bootstrap")}
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+Lifetime = Annotated[float, Meta(ge=0, le=315_360_000)]
+#: Less is a slip, days or hours given as seconds, which would empty the index.
+LEAST_LIFETIME = 3_600
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
@@ -83,12 +86,17 @@ class Encoder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Matcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The matcher process. `bundle` is the folder of a model bundle, or the name of one that comes with offermatch."""
+    """The matcher process. `bundle` is the folder of a model bundle, or the name of one that comes with offermatch.
+
+    `expire_after`: seconds after which an offer leaves that was not sent again, in the stream's own time: a pause of
+    the stream counts for a third of it at most. 0: never; else an hour or more.
+    """
 
     bundle: str = "starter"
     group: Name = "offermatch-matcher"
     state_folder: str = "offermatch-data/matcher"
     batch_size: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    expire_after: Lifetime = 0.0
     http_port: Port = 9102
 
 
@@ -152,6 +160,10 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     except msgspec.ValidationError as error:
         raise SettingsError(f"{file or 'settings'}: {error}") from None
     weaviate_settings(settings.weaviate)  # refuses what cannot be
+    if 0 < settings.matcher.expire_after < LEAST_LIFETIME:
+        where = origin.get(("matcher", "expire_after")) or f"{file}: [matcher] expire_after"
+        given = settings.matcher.expire_after
+        raise SettingsError(f"{where}: expected 0 (never), or seconds from {LEAST_LIFETIME:,} on, got {given:g}")
     return msgspec.structs.replace(settings, topics=_prefixed(settings.topics), kafka=prepared(settings.kafka))
 
 

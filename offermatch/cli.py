@@ -496,24 +496,45 @@ def bench_matcher(
 @bench_app.command("index")
 def bench_index(
     sizes: Annotated[str, typer.Option(help="Numbers of offers, with commas.")] = "10000,100000,1000000",
-    references: Annotated[str, typer.Option(help="Beside flat: ivf, hnsw; with commas.")] = "ivf",
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 3,
+    references: Annotated[
+        str, typer.Option(help="Of flat, ivf, hnsw, hnswlib, usearch, weaviate, milvus, qdrant; with commas.")
+    ] = "flat,ivf,hnsw",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of searches; medians count.")] = 3,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds that filling a reference may take.")] = 1200,
+    ledger: Annotated[
+        Path | None, typer.Option(help="File that keeps each part that is done; what it holds is not measured again.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="SVG: recall, searches and bytes of all.")] = None,
+    tables: Annotated[Path | None, typer.Option(help="Markdown: the same as tables.")] = None,
     json: Json = False,
 ) -> None:
-    """Searches, upserts, recall and memory of the index, against plain FAISS in the same run."""
+    """Searches, upserts, recall and memory of the index, against other indexes in the same run."""
     import tempfile
 
     from rich.console import Console
 
-    from benchmarks.index.run import bench_index as measure
+    from benchmarks.index.plot import drawing
+    from benchmarks.index.session import Plan
+    from benchmarks.index.session import bench_index as measure
+    from benchmarks.index.tables import markdown
     from benchmarks.results import table
     from matcher.clock import SystemClock
 
-    numbers = [int(part) for part in sizes.split(",")]
-    named = [part for part in references.split(",") if part]
+    try:
+        numbers = [int(part) for part in sizes.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"expected numbers of offers like 10000,100000, got {sizes!r}") from None
+    for file in (ledger, plot, tables):
+        if file is not None and not file.absolute().parent.is_dir():  # said now rather than when hours are over
+            raise typer.BadParameter(f"there is no folder for {file}")
+    plan = Plan(numbers, [part for part in references.split(",") if part], rounds, limit, ledger)
     with tempfile.TemporaryDirectory() as folder:
-        benchmark = measure(numbers, named, rounds, SystemClock(), Path(folder))
+        benchmark = measure(plan, SystemClock(), Path(folder), lambda line: typer.echo(line, err=True))
     Console().print(table(benchmark))
+    if plot is not None:
+        plot.write_text(drawing(benchmark.duels), encoding="utf-8")
+    if tables is not None:
+        tables.write_text(markdown(benchmark.duels), encoding="utf-8")
     if json:
         _print_json(benchmark)
 

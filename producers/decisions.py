@@ -6,8 +6,8 @@ import msgspec
 
 from matcher.clock import Clock
 from matcher.deciding.arrivals import Arrival
-from matcher.deciding.batch import Decided, Gone, Refused, Step
-from matcher.events.envelope import GONE, REVIEW_REQUESTED, Envelope, Outgoing
+from matcher.deciding.steps import Decided, Expired, Gone, Refused, Step
+from matcher.events.envelope import EXPIRED, GONE, REVIEW_REQUESTED, Envelope, Outgoing
 from matcher.events.offer import MAX_URL, Offer
 from matcher.events.review import ReviewTask
 from matcher.settings import Topics
@@ -30,6 +30,8 @@ def decision_records(steps: Sequence[Step], *, partition: int, topics: Topics, c
                 yield _task(step, partition, topics)
         elif isinstance(step, Gone):
             yield _gone(step, partition, topics)
+        elif isinstance(step, Expired):
+            yield _expired(step, partition, topics)
         elif isinstance(step, Refused):
             yield dead_letter_record(step.record, step.failure, topic=topics.dead_letters, now_ms=clock.now_ms())
 
@@ -52,6 +54,21 @@ def _gone(step: Gone, partition: int, topics: Topics) -> Outgoing:
         key=step.arrival.record.key,
         value=None,
         headers=_envelope(step.arrival, f"gone-{step.arrival.version}", GONE).headers(),
+    )
+
+
+def _expired(step: Expired, partition: int, topics: Topics) -> Outgoing:
+    envelope = Envelope(
+        id=f"expired-{step.version}",
+        source=SOURCE,
+        type=EXPIRED,
+        time_ms=step.time_ms,
+        subject=step.offer_id,
+        version=step.version,
+        cause=step.cause,
+    )
+    return Outgoing(
+        topic=topics.matches, partition=partition, key=step.offer_id.encode(), value=None, headers=envelope.headers()
     )
 
 

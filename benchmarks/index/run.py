@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,8 +11,8 @@ import numpy as np
 
 from benchmarks.index.cases import Case, K, exact, make_cases, recall
 from benchmarks.index.feed import DIM, make_feed
-from benchmarks.index.plain import MAKERS
-from benchmarks.results import Benchmark, Result, interleaved, machine, versions
+from benchmarks.index.plain import Flat
+from benchmarks.results import Result, compared, interleaved
 from index_store.cells.store import CellStore
 from index_store.store import Hits, Keys, Rows, Vectors
 from matcher.clock import Clock
@@ -34,43 +34,37 @@ _SEARCHES: Final = {
 """Results by the cases they are the lowest of."""
 
 
-def bench_index(sizes: Sequence[int], references: Sequence[str], rounds: int, clock: Clock, folder: Path) -> Benchmark:
-    """Every size by itself; rates are medians over `rounds`, references take turns with ours. Needs 3 KB of memory
-    for each offer of the largest size, and 400 bytes in `folder`.
+def label(size: int) -> str:
+    """How the names of results end: 10k, 1m."""
+    return f"{size // 1_000_000}m" if size >= 1_000_000 else f"{size // 1000}k"
 
-    Raises `ValueError` for an unknown reference or a size below 1,000.
-    """
-    unknown = set(references) - MAKERS.keys()
-    if unknown:
-        raise ValueError(f"references must be of {', '.join(MAKERS)}, got {', '.join(sorted(unknown))}")
-    if min(sizes, default=LARGE_BATCH) < LARGE_BATCH:
-        raise ValueError(f"sizes must be of at least {LARGE_BATCH} offers, got {min(sizes)}")
-    results: list[Result] = []
-    for size in sizes:
-        results += _Size(size, references, rounds, clock, folder / f"bench-{size}").run()
-    return Benchmark(results=tuple(results), machine=machine(), versions=versions("faiss-cpu", "numpy"))
+
+def measure_alone(size: int, rounds: int, clock: Clock, folder: Path) -> tuple[Result, ...]:
+    """One size of at least `LARGE_BATCH`; rates are medians over `rounds`, FAISS Flat takes turns with ours. Needs 3 KB
+    of memory for each offer, and 400 bytes in `folder`."""
+    return tuple(_Size(size, rounds, clock, folder / f"bench-{size}").run())
 
 
 class _Size:
     """One size. The feed holds half as many offers again, which come in the changes."""
 
-    def __init__(self, size: int, references: Sequence[str], rounds: int, clock: Clock, folder: Path) -> None:
+    def __init__(self, size: int, rounds: int, clock: Clock, folder: Path) -> None:
         self._size, self._rounds, self._clock = size, rounds, clock
-        self._label = f"{size // 1_000_000}m" if size >= 1_000_000 else f"{size // 1000}k"
         self._feed = make_feed(size + size // 2 + ASKING, seed=size)
         self._cases = make_cases(self._feed, ASKING, seed=size + 1)
         self._keys = np.random.default_rng(size).permutation(size)  # those alive, in the order in which they change
         self._offer_of = np.arange(size)  # by key, its row of the feed
         self._next_offer = size
         self._store = CellStore(DIM, folder)
-        rows = self._feed.vectors[:size].astype(np.float32)
-        self._plain = [MAKERS[name](rows) for name in dict.fromkeys(("flat", *references))]
+        self._plain = Flat()
         self._results: list[Result] = []
 
     def run(self) -> list[Result]:
         """All results."""
         try:
             self._store.load(self._rows(self._cases[0], np.arange(self._size)))
+            for keys, vectors, _, blocks in self._rows(self._cases[0], np.arange(self._size)):
+                self._plain.add(keys, vectors, blocks)
             before = self._searches("")
             self._result("bytes_per_offer", self._store.memory_bytes() / self._size, _FLAT_BYTES, "bytes")
             self._changes()
@@ -90,22 +84,16 @@ class _Size:
                 self._store.upsert(*rows)
             best = exact(self._feed.vectors, self._offer_of[self._keys], case)
             recalls[case.name] = recall(self._found(case), best)
-            seconds = interleaved([partial(self._found, case), *self._plain_searches(case)], self._rounds, self._clock)
-            rates[case.name] = [len(case.asked) / seconds[0], *(_FLAT_QUERIES / one for one in seconds[1:])]
+            # Flat searches everything also where there are brands: it has none.
+            flat = partial(self._plain.search, case.asked[:_FLAT_QUERIES], K, None)
+            seconds = interleaved([partial(self._found, case), flat], self._rounds, self._clock)
+            rates[case.name] = len(case.asked) / seconds[0], _FLAT_QUERIES / seconds[1]
         for name, cases in _SEARCHES.items():
             slowest = min(cases, key=lambda case: rates[case][0])
-            for plain, rate in zip(self._plain, rates[slowest][1:], strict=True):
-                if plain is self._plain[0] or (name == "search_all" and (plain.changes or not suffix)):
-                    beside = "" if plain is self._plain[0] else f"_vs_{plain.name.split()[1].lower()}"
-                    self._result(f"{name}{suffix}{beside}", rates[slowest][0], rate, "searches/s", plain.name)
+            self._result(f"{name}{suffix}", *rates[slowest], "searches/s")
             lowest = min(recalls[case] for case in cases)
             self._result(f"recall_{name.removeprefix('search_')}{suffix}", lowest, 1.0, "share")
         return min(recalls.values())
-
-    def _plain_searches(self, case: Case) -> list[Callable[[], object]]:
-        """References search everything also where there are brands: they have none."""
-        asked = case.asked[:_FLAT_QUERIES]
-        return [partial(plain.search, asked, K) for plain in self._plain]
 
     def _found(self, case: Case) -> Hits:
         parts = []
@@ -127,28 +115,28 @@ class _Size:
         """Two fifths get other offers, a tenth goes."""
         tenth = self._size // 10
         small, large, gone = self._keys[:tenth], self._keys[tenth : 4 * tenth], self._keys[4 * tenth : 5 * tenth]
-        plain = self._plain[0]
         for name, keys, batch in (("upsert_small", small, BATCH), ("upsert", large, LARGE_BATCH)):
             self._offer_of[keys] = np.arange(self._next_offer, self._next_offer + len(keys))
             self._next_offer += len(keys)
             ours = self._replace(keys, batch, self._store.upsert)
             few = keys[: _FLAT_CHANGES * batch]
-            reference = self._replace(few, batch, lambda keys, vectors, *_: plain.replace(keys, vectors))
-            self._result(name, ours, reference, "upserts/s", plain.name)
+            reference = self._replace(
+                few, batch, lambda keys, vectors, _, brands: self._plain.upsert(keys, vectors, brands)
+            )
+            self._result(name, ours, reference, "upserts/s")
         begun = self._clock.monotonic()
         for start in range(0, len(gone), LARGE_BATCH):
             self._store.remove(gone[start : start + LARGE_BATCH])
         seconds = self._clock.monotonic() - begun
         begun = self._clock.monotonic()
-        self._plain[0].remove(gone[:LARGE_BATCH])
+        self._plain.remove(gone[:LARGE_BATCH])
         reference = LARGE_BATCH / (self._clock.monotonic() - begun)
         self._result("remove", len(gone) / seconds, reference, "removals/s")
         self._keys = np.setdiff1d(self._keys, gone)
+        self._plain.remove(gone)
         changed = np.concatenate([small, large])
-        for other in self._plain:
-            if other.changes:
-                other.remove(gone)
-                other.replace(changed, self._vectors(changed))
+        for keys, vectors, _, brands in self._rows(self._cases[0], changed):
+            self._plain.upsert(keys, vectors, brands)
 
     def _replace(self, keys: Keys, batch: int, upsert: Callable[..., object]) -> float:
         """Keys a second."""
@@ -168,7 +156,6 @@ class _Size:
     def _mixed(self) -> None:
         """Per round a batch of searches, one of upserts, and one of removals that are put back by the next upserts."""
         case, random = self._cases[0], np.random.default_rng(0)
-        plain = self._plain[0]
         rounds = [random.choice(self._keys, BATCH, replace=False) for _ in range(_MIXED_ROUNDS)]
 
         def ours() -> None:
@@ -179,20 +166,12 @@ class _Size:
                 self._store.upsert(keys, self._vectors(keys), self._feed.sellers[offers], case.blocks[offers])
 
         def reference(keys: Keys) -> None:
-            plain.search(case.asked[:BATCH], K)
-            plain.replace(keys, self._vectors(keys))
+            self._plain.search(case.asked[:BATCH], K, None)
+            self._plain.upsert(keys, self._vectors(keys), case.blocks[self._offer_of[keys]])
 
         seconds = interleaved([ours, partial(reference, rounds[0])], 1, self._clock)
         operations = 3 * BATCH
         self._result("mixed", _MIXED_ROUNDS * operations / seconds[0], operations / seconds[1], "operations/s")
 
-    def _result(self, name: str, ours: float, reference: float, unit: str, reference_name: str = "FAISS Flat") -> None:
-        result = Result(
-            name=f"{name}_{self._label}",
-            ours=ours,
-            reference=reference,
-            reference_name=reference_name,
-            ratio=ours / reference,
-            unit=unit,
-        )
-        self._results.append(result)
+    def _result(self, name: str, ours: float, reference: float, unit: str) -> None:
+        self._results.append(compared(f"{name}_{label(self._size)}", ours, reference, self._plain.title, unit))

@@ -16,7 +16,10 @@ from matcher.events.envelope import Record
 
 
 class Batch(Struct, frozen=True):
-    """Records in the order of their log, what was decided, and the offset from which to go on after them."""
+    """Records in the order of their log, what was decided, and the offset from which to go on after them.
+
+    Beside the steps of the records there may be others, of no record.
+    """
 
     records: tuple[Record, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -40,8 +43,19 @@ class Flight(Generic[Result]):
 
     @property
     def ready(self) -> int:
-        """Steps that wait for the next transaction."""
-        return len(self._ready.steps)
+        """Records that wait for the next transaction."""
+        return len(self._ready.records)
+
+    @property
+    def beside(self) -> bool:
+        """Whether steps of no record wait for the next transaction."""
+        return len(self._ready.steps) > len(self._ready.records)
+
+    @property
+    def end(self) -> int | None:
+        """The offset from which to go on after all that is in flight; None if nothing is."""
+        last = self._ready if self._ready.steps else self._under_way
+        return last.end if last.steps else None
 
     @property
     def steps(self) -> Sequence[Step]:

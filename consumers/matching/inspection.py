@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from index_store.cells.report import CellReport, Probe
+from index_store.cells.recall import Probe
+from index_store.cells.report import CellReport
 from index_store.cells.store import CellStore
 from index_store.rows import Counts
 from index_store.store import IndexStore
@@ -75,7 +76,7 @@ def _inspected(settings: Settings, number: int, probes: int, *, new_cells: bool)
             partition=number,
             state=state.counts(),
             index=index.report(),
-            probe=index.probe(probes),
+            probe=next(found for found in index.probe(probes) if found is not None),
             assigned=memory.loaded.assigned,
         )
 

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from consumers.limit import DeadLetterLimit, Tally, notes_of
+from consumers.matching.expiring import Expiring
 from consumers.matching.flight import Batch, Flight
 from consumers.matching.follower import Follower
+from consumers.matching.probing import RecallWatch
 from matcher.clock import Clock
-from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
+from matcher.deciding.batch import Decided, Gone, Refused, Skipped, decide_batch
 from matcher.deciding.conditions import Conditions
 from matcher.deciding.overlay import Overlay
+from matcher.deciding.steps import Expired
 from matcher.events.envelope import Outgoing, Record
 from matcher.memory import Memory
 from matcher.metrics import Metrics
@@ -67,6 +70,8 @@ class OwnedPartition:
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
         self._flight: Flight[Tallies] = Flight()
         self._follower: Follower | None = None
+        self._expiring = Expiring(memory, settings.matcher.batch_size, clock)
+        self._recall = RecallWatch(number, memory, metrics, clock)
 
     def take_over(self) -> int:
         """Fences whoever had it and starts to follow; returns the offset from which this process decides."""
@@ -138,6 +143,29 @@ class OwnedPartition:
         self._flight.add(records, steps, records[-1].offset + 1)
         self.advance(0, until)
 
+    def tend(self) -> None:
+        """What is due between two batches: see `expire`, and a step of watching the recall. Raises as `expire`."""
+        self.expire()
+        self._recall.turn()
+
+    def expire(self) -> None:
+        """Lets offers go that were not seen again in time, some at once, as if they had been withdrawn now.
+
+        The transaction commits the offset where it stands: only the owner of the partition can. Raises what `advance`
+        raises; nothing has left then.
+        """
+        if self._flight.beside:
+            return
+        due = self._expiring.due()
+        changed = Overlay(self._memory, self._flight.steps).changed if due else frozenset()
+        steps = [one for one in due if one.offer_id not in changed]
+        if steps:
+            end = self._flight.end
+            if end is None:
+                end = self._memory.positions()[self._topics.features, self.number]
+            self._flight.add((), steps, end)
+            self.advance(0)
+
     def advance(self, seconds: float, until: float = math.inf) -> None:
         """Waits up to `seconds` for the transaction under way to be committed and applied, then starts the next one.
 
@@ -157,7 +185,8 @@ class OwnedPartition:
     def _send(self, batch: Batch, until: float) -> None:
         """What it counts as dead letters follows from what is committed, so it is judged no earlier than here."""
         failures = {step.record.offset: step.failure for step in batch.steps if isinstance(step, Refused)}
-        tallies = self._limit.judge((record, failures.get(record.offset)) for record in batch.records)
+        judged = self._limit.judge((record, failures.get(record.offset)) for record in batch.records)
+        tallies = {**self._limit.kept(self.number), **judged}
         outgoing = list(decision_records(batch.steps, partition=self.number, topics=self._topics, clock=self._clock))
         metadata = self._group.group_metadata()
         self._flight.send(lambda: self._publish(batch, outgoing, tallies, metadata, until))
@@ -182,7 +211,7 @@ class OwnedPartition:
         if landed is not None:
             batch, tallies = landed
             self._limit.keep(tallies)
-            self._count(batch.steps)
+            self._count(batch)
 
     def settle(self) -> None:
         """Sees the transaction under way through, for as long as it and applying it may take.
@@ -206,22 +235,25 @@ class OwnedPartition:
             self._transactions.close()
             self._memory.close()
 
-    def _count(self, steps: Sequence[Step]) -> None:
+    def _count(self, batch: Batch) -> None:
         now = self._clock.now_ms()
-        self._metrics.batch_offers.observe(len(steps))
-        for step in steps:
+        if batch.records:
+            self._metrics.batch_offers.observe(len(batch.records))
+        for step in batch.steps:
             if isinstance(step, Decided):
                 self._metrics.decided.labels(step.decision.outcome).inc()
                 seconds = (now - (step.arrival.seen.time_ms or now)) / 1000
                 self._metrics.event_to_decision.observe(max(0.0, seconds))
             elif isinstance(step, Gone):
                 self._metrics.decided.labels("gone").inc()
+            elif isinstance(step, Expired):
+                self._metrics.expired.inc()
             elif isinstance(step, Skipped):
                 self._metrics.skipped.labels(step.why).inc()
             elif isinstance(step, Refused):
                 self._metrics.dead_letters.labels(step.failure.stage, step.failure.reason).inc()
                 log.warning("%s: dead letter (%s): %s", step.record.place, step.failure.reason, step.failure.message)
-        decisions = [step.decision for step in steps if isinstance(step, Decided)]
+        decisions = [step.decision for step in batch.steps if isinstance(step, Decided)]
         self._conditions.observe([decision.probability for decision in decisions], len(self._memory))
         self._measure()
 

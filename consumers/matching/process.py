@@ -12,6 +12,7 @@ from consumers.matching.worker import MatchWorker
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
 from matcher.clock import SystemClock
+from matcher.expiry import Expiry
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import load_bundle
@@ -48,7 +49,13 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
         def open_partition(number: int) -> OwnedPartition:
             folder = Path(own.state_folder) / own.group
             memory = Memory(
-                folder, bundle, number, (topics.features, topics.matches), topics.universes, weaviate=weaviate
+                folder,
+                bundle,
+                number,
+                (topics.features, topics.matches),
+                topics.universes,
+                weaviate=weaviate,
+                expiry=Expiry.of(own.expire_after),
             )
             return OwnedPartition(
                 number,

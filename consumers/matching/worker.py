@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from consumers.matching.partition import OwnedPartition
 from consumers.status import Status
@@ -87,21 +88,29 @@ class MatchWorker:
                         rewinds[partition] = start
                         del self._broken[partition]
             elif not owned.following:
-                self._work(partition, owned)
+                self._try(partition, partial(self._turn, partition, owned))
         self._announce()
         return rewinds
+
+    def _turn(self, partition: int, owned: OwnedPartition) -> None:
+        self._work(partition, owned)
+        owned.tend()
 
     def _work(self, partition: int, owned: OwnedPartition, until: float = math.inf, seconds: float = 0) -> None:
         """Decides what there is room for, after waiting up to `seconds` for the transaction under way."""
         waiting = self._waiting[partition]
+        if owned.room <= 0 and len(waiting) >= self._batch_size:
+            seconds = max(seconds, COMMIT_SLICE)
+        owned.advance(seconds, until)
+        batch = waiting[: max(0, owned.room)]
+        if batch:
+            del waiting[: len(batch)]
+            owned.decide(batch, until)
+
+    def _try(self, partition: int, work: Callable[[], None]) -> None:
+        """What fails is left to the log: it is asked what became of it, and where to read on."""
         try:
-            if owned.room <= 0 and len(waiting) >= self._batch_size:
-                seconds = max(seconds, COMMIT_SLICE)
-            owned.advance(seconds, until)
-            batch = waiting[: max(0, owned.room)]
-            if batch:
-                del waiting[: len(batch)]
-                owned.decide(batch, until)
+            work()
             return
         except (FencedError, NotOwnerError) as error:
             # Let the group say whose the partition is. If a successor's, it must not be fenced in turn. It is still
@@ -115,7 +124,7 @@ class MatchWorker:
             log.warning("partition %d: asking the log what became of a batch: %s", partition, error)
             self._broken[partition] = self._clock.monotonic()
         # It came after what failed, and is read again.
-        waiting.clear()
+        self._waiting[partition].clear()
 
     def drain(self, deadline: float) -> None:
         """Decides what was read and sees it through. What fails now is left to the successor, who asks the log."""
@@ -125,7 +134,7 @@ class MatchWorker:
                 if left <= 0:
                     return
                 idle = not self._waiting[partition] or owned.room <= 0
-                self._work(partition, owned, until=deadline, seconds=left if idle else 0)
+                self._try(partition, partial(self._work, partition, owned, deadline, left if idle else 0))
 
     def _unfinished(self, partition: int) -> bool:
         return bool(self._waiting[partition]) or self._owned[partition].in_flight

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from consumers.tail import tail
+from matcher.expiry import Expiry
 from matcher.model.bundle import load_bundle
 from matcher.rollout import Published, Rollout, Shadow, compare
 from matcher.settings import Settings
@@ -43,7 +44,12 @@ def rehearse(
     with (
         tempfile.TemporaryDirectory(prefix="offermatch-rollout-", dir=state) as folder,
         Shadow(
-            bundle, Path(folder), (features, matches), settings.topics.universes, settings.matcher.batch_size
+            bundle,
+            Path(folder),
+            (features, matches),
+            settings.topics.universes,
+            settings.matcher.batch_size,
+            expiry=Expiry.of(settings.matcher.expire_after),
         ) as shadow,
     ):
         read = 0

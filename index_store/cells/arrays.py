@@ -81,6 +81,7 @@ class FileRows:
 
     def __init__(self, path: Path, dtype: npt.DTypeLike, width: int = 0) -> None:
         """Opens or creates the file. Raises `OSError`."""
+        self._path = path
         self._dtype = np.dtype(dtype)
         self._width = width
         self._row_bytes = self._dtype.itemsize * max(1, width)
@@ -114,7 +115,11 @@ class FileRows:
     def _resize(self, size: int) -> None:
         before = os.fstat(self._fd).st_size
         if size > before:
-            os.posix_fallocate(self._fd, before, size - before)
+            try:
+                os.posix_fallocate(self._fd, before, size - before)
+            except OSError as error:
+                why = f"{error.strerror}; the index cannot grow, nothing committed is lost: make room and start again"
+                raise OSError(error.errno, why, str(self._path)) from error
         self.rows = self.rows[:0].copy()
         if self._map is not None:
             self._map.close()

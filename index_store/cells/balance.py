@@ -91,6 +91,7 @@ class Balancer:
             return
         self._leave.pop(cell, None)
         neighbours = self._neighbours(cell)
+        index.entries.files.centroids.reserve(len(index.centroids) + 1)  # what can fail comes first
         index.centroids.replace(np.array([cell]), pair[:1])
         new = index.centroids.append(pair[1], beside=cell)
         index.lists.add_cells(1)

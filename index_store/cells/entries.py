@@ -7,6 +7,7 @@ still the same, so one that is old or torn costs time and nothing else.
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,15 +34,21 @@ class EntryFiles:
         """Raises `OSError`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.vectors = FileRows(folder / "vectors.f16", np.float16, dim)
-        self.keys = FileRows(folder / "keys.i64", np.int64)
-        self.cells = FileRows(folder / "cells.i32", np.int32)
-        self.centroids = FileRows(folder / "centroids.f32", np.float32, dim)
-        self._scale = FileRows(folder / "scale.f32", np.float32)
-        self._head = FileRows(folder / "head.i64", np.int64)
         self._dim = dim
-        self._head.reserve(_COMPLETE + 1)
-        self._scale.reserve(dim + 1)
+        with ExitStack() as opened:
+
+            def rows(name: str, dtype: npt.DTypeLike, width: int = 0) -> FileRows:
+                return opened.enter_context(closing(FileRows(folder / name, dtype, width)))
+
+            self.vectors = rows("vectors.f16", np.float16, dim)
+            self.keys = rows("keys.i64", np.int64)
+            self.cells = rows("cells.i32", np.int32)
+            self.centroids = rows("centroids.f32", np.float32, dim)
+            self._scale = rows("scale.f32", np.float32)
+            self._head = rows("head.i64", np.int64)
+            self._head.reserve(_COMPLETE + 1)
+            self._scale.reserve(dim + 1)
+            self._opened = opened.pop_all()
 
     def write_head(self, entries: int, cells: int) -> None:
         """How much of the files counts."""
@@ -71,8 +78,7 @@ class EntryFiles:
 
     def close(self) -> None:
         """Close all; what was written stays."""
-        for rows in (self.vectors, self.keys, self.cells, self.centroids, self._scale, self._head):
-            rows.close()
+        self._opened.close()
 
 
 class Entries:

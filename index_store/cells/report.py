@@ -1,19 +1,14 @@
-"""What an operator sees of an index: sizes, balance of the cells, blocks, and how much an approximate search misses."""
+"""What an operator sees of an index: sizes, balance of the cells, and blocks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from index_store.cells.index import CellIndex
-from index_store.cells.search import search
 from index_store.flat import FlatStore
-from index_store.store import NO_BLOCK, Vectors
-from index_store.terms import Terms
-
-_ROWS: Final = 16_384
+from index_store.store import NO_BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +33,6 @@ class CellReport:
     largest_cell: int
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """recall: share of the k best of `queries` entries that a search found (1.0 for an empty index)"""
-
-    queries: int
-    k: int
-    recall: float
-
-
 def report(index: CellIndex | FlatStore) -> CellReport:
     """Counts what there is."""
     if isinstance(index, FlatStore):
@@ -68,28 +54,3 @@ def report(index: CellIndex | FlatStore) -> CellReport:
         large_cell=float(np.percentile(size, 99)) if len(size) else 0.0,
         largest_cell=int(size.max()) if len(size) else 0,
     )
-
-
-def probe(index: CellIndex | FlatStore, queries: int, k: int, seed: int) -> Probe:
-    """Asks with entries drawn at random. An entry counts as found if another of the very same score is."""
-    queries = min(queries, len(index))
-    if isinstance(index, FlatStore) or not queries:
-        return Probe(queries, k, 1.0)
-    k = min(k, len(index))
-    chosen = np.random.default_rng(seed).choice(len(index), queries, replace=False)
-    asked = index.entries.exact(chosen)
-    found = search(index, asked, k, Terms.checked(None, None, queries))
-    least = exact_kth(index, asked, k)
-    # Scores of the scan are in single precision: what is within its rounding of the k-th is as good.
-    return Probe(queries, k, float((found.scores >= least[:, None] - 1e-6).mean()))
-
-
-def exact_kth(index: CellIndex, queries: Vectors, k: int) -> Vectors:
-    """f32[n]: the k-th best score of each query among all entries, by comparing with every one."""
-    best = np.full((len(queries), k), -np.inf, np.float32)
-    for start in range(0, len(index), _ROWS):
-        rows = index.entries.vectors[start : start + _ROWS].astype(np.float32)
-        scores = np.concatenate([best, queries @ rows.T], axis=1)
-        best = -np.partition(-scores, k - 1, axis=1)[:, :k]
-    result: Vectors = best.min(axis=1)
-    return result

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,8 @@ from index_store.cells.folders import Folders
 from index_store.cells.growth import Growth
 from index_store.cells.index import CellIndex
 from index_store.cells.loading import Loaded, Loading, half
-from index_store.cells.report import CellReport, Probe, probe, report
+from index_store.cells.recall import Probe, RecallScan
+from index_store.cells.report import CellReport, report
 from index_store.cells.search import NORMAL, Effort, search
 from index_store.flat import FlatStore
 from index_store.store import (
@@ -100,14 +102,14 @@ class CellStore:
         _, last = np.unique(keys[::-1], return_index=True)
         rows = len(keys) - 1 - last
         with self._lock, one_thread():
+            # First, since a full disk may stop it.
+            self._maintain(len(keys))
             if self._cells is not None:
                 self._cells.upsert(keys[rows], halves[rows], sellers[rows], blocks[rows])
             else:
-                few = self._exact()
-                few.upsert(keys, vectors, sellers, blocks)
                 if self._growth is not None:
                     self._growth.upsert(keys[rows], vectors[rows], sellers[rows], blocks[rows])
-            self._maintain(len(keys))
+                self._exact().upsert(keys, vectors, sellers, blocks)
 
     def remove(self, keys: Keys) -> int:
         """See `IndexStore.remove`."""
@@ -122,7 +124,8 @@ class CellStore:
                 count = self._exact().remove(keys)
                 if self._growth is not None:
                     self._growth.remove(keys)
-            self._maintain(count)
+            with suppress(OSError):  # a full disk: tried again with the next write, which says so
+                self._maintain(count)
             return count
 
     def search(
@@ -170,10 +173,21 @@ class CellStore:
         with self._lock:
             return report(self._cells if self._cells is not None else self._exact())
 
-    def probe(self, queries: int, k: int = 10, *, seed: int = 0) -> Probe:
-        """Recall of searches for some of the entries themselves, against all entries."""
+    def probe(self, queries: int, k: int = 10, *, seed: int = 0) -> Iterator[Probe | None]:
+        """Recall of searches for some of the entries themselves, against all entries: None after each of many short
+        steps, then the result. The index can be used and changed between two steps."""
         with self._lock:
-            return probe(self._cells if self._cells is not None else self._exact(), queries, k, seed)
+            cells = self._cells
+            queries = min(queries, len(cells if cells is not None else self._exact()))
+            scan = None if cells is None or not queries else RecallScan(cells, queries, k, seed)
+        result = None
+        while scan is not None and result is None:
+            with self._lock:
+                # So few are left that the index is exact again.
+                result = scan.step() if self._cells is cells else Probe(queries, k, 1.0)
+            if result is None:
+                yield None
+        yield result or Probe(queries, k, 1.0)
 
     def close(self) -> None:
         """See `IndexStore.close`. The files stay, for `load` in the next run."""
@@ -194,7 +208,14 @@ class CellStore:
         if self._growth is None and len(few) >= self._exact_below:
             self._growth = Growth(few, self._folders.new, self._seed)
         if self._growth is not None:
-            grown = self._growth.step(rows)
+            try:
+                grown = self._growth.step(rows)
+            except OSError:
+                # It cannot be gone on with; the next one begins anew, with the room that this one had.
+                self._growth.close()
+                self._growth = None
+                self._folders.keep(None)
+                raise
             if grown is not None:
                 self._growth = None
                 self._use(grown)

@@ -12,7 +12,7 @@ import numpy as np
 from matcher.arrays import F32Array, F64Array
 from matcher.deciding.content import Content
 from matcher.deciding.known import Hit, Known, Memory
-from matcher.deciding.steps import Decided, Gone, Skipped, Step
+from matcher.deciding.steps import Decided, Expired, Gone, Skipped, Step
 from matcher.events.place import Version
 
 
@@ -29,14 +29,17 @@ class Overlay:
         speaking: dict[str, Decided | Skipped | None] = {}  # the step that says how the offer looks; None: gone
         products: dict[str, str | None] = {}
         for step in steps:
-            if isinstance(step, Decided | Gone):
-                self._versions[step.arrival.offer_id] = step.arrival.version
             if isinstance(step, Decided):
                 products[step.arrival.offer_id] = step.decision.product_id
+            if isinstance(step, Decided | Gone):
+                self._versions[step.arrival.offer_id] = step.arrival.version
             if isinstance(step, Decided) or (isinstance(step, Skipped) and step.vector is not None):
                 speaking[step.arrival.offer_id] = step
             elif isinstance(step, Gone):
                 speaking[step.arrival.offer_id] = products[step.arrival.offer_id] = None
+            elif isinstance(step, Expired):
+                self._versions[step.offer_id] = step.version
+                speaking[step.offer_id] = products[step.offer_id] = None
         # Features that came again for a version that was decided before: its product is the memory's to tell.
         products |= memory.products([offer_id for offer_id in speaking if offer_id not in products])
         self._products: dict[str, str | None] = products
@@ -48,6 +51,11 @@ class Overlay:
         self._codes = {seller: code for code, seller in enumerate({step.arrival.seller_id for _, step in live})}
         sellers = [self._codes[step.arrival.seller_id] if step.arrival.seller_id else NO_CODE for _, step in live]
         self._sellers = np.array(sellers, np.int64)
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The offers in flight."""
+        return self._masked
 
     def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
         """See `Memory.versions`."""

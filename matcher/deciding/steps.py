@@ -10,6 +10,7 @@ from matcher.deciding.content import Content
 from matcher.events.dead_letter import Failure
 from matcher.events.decision import Decision
 from matcher.events.envelope import Record
+from matcher.events.place import Place, Version
 from matcher.events.review import ReviewCandidate
 
 
@@ -48,4 +49,16 @@ class Refused(Struct, frozen=True):
     failure: Failure
 
 
-Step = Decided | Gone | Skipped | Refused
+class Expired(Struct, frozen=True, kw_only=True):
+    """An offer that was not seen again in time: it leaves its product at the version that is live.
+
+    `cause`: the record of `offer-features` up to which it did not come; `time_ms`: the Kafka time it was due by.
+    """
+
+    offer_id: str
+    version: Version
+    cause: Place
+    time_ms: int
+
+
+Step = Decided | Gone | Skipped | Refused | Expired

@@ -18,13 +18,14 @@ Headers = tuple[tuple[str, bytes], ...]
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 
-#: Event types, as design.md names them. The last two come with a null value.
+#: Event types, as design.md names them. The last three come with a null value.
 OFFERED = "offer.offered"
 ENCODED = "offer.encoded"
 REVIEW_REQUESTED = "review.requested"
 REVIEW_DECIDED = "review.decided"
 WITHDRAWN = "offer.withdrawn"
 GONE = "offer.gone"
+EXPIRED = "offer.expired"
 
 MAX_TRACEPARENT = 128
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -8,9 +8,11 @@ from typing import Self
 import msgspec
 
 from matcher.deciding.batch import Decided, Gone, Refused, Step, decide_batch
+from matcher.deciding.steps import Expired
 from matcher.events.decision import Decision
 from matcher.events.envelope import Record
 from matcher.events.offer import Offer
+from matcher.expiry import NEVER, Expiry
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
@@ -29,13 +31,24 @@ class Shadow:
     partition.
     """
 
-    def __init__(self, bundle: Bundle, folder: Path, topics: Sequence[str], partitions: int, batch_size: int) -> None:
-        """`topics`: the features topic first, as `Memory` wants them. `batch_size` changes no decision."""
+    def __init__(
+        self,
+        bundle: Bundle,
+        folder: Path,
+        topics: Sequence[str],
+        partitions: int,
+        batch_size: int,
+        *,
+        expiry: Expiry = NEVER,
+    ) -> None:
+        """`topics`: the features topic first, as `Memory` wants them. `batch_size` changes no decision, but how soon
+        offers that expire are gone."""
         self._bundle = bundle
         self._folder = folder
         self._topics = tuple(topics)
         self._partitions = partitions
         self._batch_size = batch_size
+        self._expiry = expiry
         self._metrics = Metrics()
         self._memories: dict[int, Memory] = {}
         self._waiting: dict[int, list[Record]] = {}
@@ -85,13 +98,16 @@ class Shadow:
             return
         memory = self._memories.get(partition)
         if memory is None:
-            memory = Memory(self._folder, self._bundle, partition, self._topics, self._partitions)
+            memory = Memory(self._folder, self._bundle, partition, self._topics, self._partitions, expiry=self._expiry)
             self._memories[partition] = memory
         steps = decide_batch(records, memory, self._bundle, self._metrics)
         end = records[-1].offset + 1
         memory.apply_steps(steps, {(self._topics[0], partition): end})
         self.ends[partition] = end
-        for step in steps:
+        expired = memory.expired(self._batch_size)
+        if expired:
+            memory.apply_steps(expired, {})
+        for step in [*steps, *expired]:
             self._note(step)
 
     def _note(self, step: Step) -> None:
@@ -102,6 +118,9 @@ class Shadow:
         elif isinstance(step, Gone):
             self.decisions.pop(step.arrival.offer_id, None)
             self.withdrawn.add(step.arrival.offer_id)
+        elif isinstance(step, Expired):
+            self.decisions.pop(step.offer_id, None)
+            self.withdrawn.add(step.offer_id)
         elif isinstance(step, Refused):
             self.refused[step.failure.reason] += 1
             if step.failure.reason == "foreign_encoder":

@@ -1,10 +1,11 @@
 """What stands around a worker: clock, group, transactions, all in the hands of the test."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matcher.events.envelope import Outgoing, Record
-from producers.transaction import AbortedError, OutcomeUnknownError, Partition
+from producers.transaction import NO_NOTES, AbortedError, OutcomeUnknownError, Partition
 
 
 class HandClock:
@@ -45,8 +46,8 @@ class FakeBroker:
         offsets: Mapping[Partition, int],
         group: Any,
         *,
-        notes: Mapping[Partition, str],
-        until: float,
+        notes: Mapping[Partition, str] = NO_NOTES,
+        until: float = math.inf,
     ) -> dict[Partition, int]:
         assert group == "metadata"
         assert self.renewed >= 0, "published before the failed transaction was settled"
@@ -55,7 +56,7 @@ class FakeBroker:
         if failure is None or isinstance(failure, CommittedElsewhereError):
             self.published += records
             self.offsets |= offsets
-            self.notes |= notes
+            self.notes |= {place: notes.get(place, "") for place in offsets}
             self.transactions.append((len(records), dict(offsets)))
         if failure is not None:
             self.renewed = -1

@@ -31,6 +31,8 @@ class FakePartition:
         self.slow = False
         self.waited: list[float] = []
         self.fail_next: Exception | None = None
+        self.fail_expiry: Exception | None = None
+        self.expiries: list[int] = []
         self.unanswered = 0
         self.recovered = 0
         self.closed = 0
@@ -81,6 +83,13 @@ class FakePartition:
         if failure is not None:
             raise failure
         self.decided += pending
+
+    def tend(self) -> None:
+        assert not self.following, "let offers go before the log was followed"
+        failure, self.fail_expiry = self.fail_expiry, None
+        if failure is not None:
+            raise failure
+        self.expiries.append(sum(len(batch) for batch in self.decided))
 
     def close(self) -> None:
         self.closed += 1
@@ -137,6 +146,38 @@ def test_what_was_read_is_decided_as_one_batch_in_order():
     assert not bench.worker.busy()
     bench.worker.poll()
     assert owned.decided == [[5, 6, 7]]
+
+
+def test_expired_offers_go_between_batches_and_while_nothing_comes():
+    bench = Bench()
+    owned = bench.own()
+    bench.read(5, 6)
+    bench.worker.poll()
+    bench.worker.poll()
+    assert owned.expiries == [0, 2, 2], "so many were decided before"
+
+
+def test_an_expiry_in_doubt_is_settled_by_the_log_like_a_batch():
+    bench = Bench()
+    owned = bench.own()
+    owned.fail_expiry, owned.start = OutcomeUnknownError("no answer"), 7
+    bench.read(5, 6)
+    assert bench.worker.poll() == {}
+    assert bench.worker.room(0) == 0
+    assert bench.worker.poll() == {0: 7}
+    bench.worker.poll()
+    bench.worker.poll()
+    assert (owned.decided, owned.expiries, owned.recovered) == ([[5, 6]], [0, 2, 2], 1)
+
+
+def test_nothing_expires_while_a_batch_is_in_doubt():
+    bench = Bench()
+    owned = bench.own()
+    owned.fail_next = FencedError("another producer")
+    bench.read(5)
+    bench.worker.poll()
+    bench.worker.poll()
+    assert owned.expiries == [0], "from before the batch"
 
 
 @pytest.mark.parametrize("failure", [AbortedError("rolled back"), OutcomeUnknownError("no answer")])

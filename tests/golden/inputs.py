@@ -5,8 +5,8 @@ import numpy as np
 
 from matcher.clock import Clock
 from matcher.deciding.arrivals import Arrival
-from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step
 from matcher.deciding.identity import product_id, review_id
+from matcher.deciding.steps import Decided, Expired, Gone, Refused, Skipped, Step
 from matcher.encoding import RawFeatures
 from matcher.events.dead_letter import Failure, dead_letter
 from matcher.events.decision import Candidate, Decision, Evidence
@@ -180,6 +180,10 @@ def steps() -> list[tuple[str, Step]]:
         ("ambiguous", decided(FULL, 205, "needs_review", **found, review_reason="ambiguous")),
         ("conflict", decided(BARE, 206, "needs_review", **found, evidence=seen[2:], review_reason="conflict")),
         ("gone", Gone(arrival(FULL, 208, traced, gone=True))),
+        (
+            "expired",
+            Expired(offer_id=FULL.offer_id, version=Version(3, 104), cause=Place("offer-features", 0, 211), time_ms=4),
+        ),
         ("superseded", Skipped(arrival=arrival(FULL, 209), why="superseded")),
         (
             "refused",

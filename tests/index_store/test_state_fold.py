@@ -28,7 +28,8 @@ def feature(offer_id: str, offset: int, number: int = 0, seller: str | None = "s
     vector = np.array([number, offset, 1], dtype=np.float32)
     image = f"image {number}".encode() if number % 3 else None
     text = f"text {number}".encode() if number % 2 else None
-    return FeatureRow(offer_id, Version(0, offset), seller, f"payload {number}".encode(), vector, image, text)
+    payload = f"payload {number}".encode()
+    return FeatureRow(offer_id, Version(0, offset), seller, payload, vector, image, text, seen_at=10 * number)
 
 
 def decision(offer_id: str, offset: int, product: str | None, number: int = 0) -> DecisionRow:
@@ -38,7 +39,7 @@ def decision(offer_id: str, offset: int, product: str | None, number: int = 0) -
 @dataclass(frozen=True)
 class Expected:
     ledger: dict[str, tuple[int, str | None, int]]
-    live: dict[str, tuple[bytes, str | None, bytes, bytes | None, bytes | None]]
+    live: dict[str, tuple[bytes, str | None, bytes, bytes | None, bytes | None, int]]
     members: dict[str, int]
     founded: dict[str, int]
     pending: int
@@ -60,7 +61,8 @@ def fold_by_definition(features: list[FeatureRow], decisions: list[DecisionRow])
     for offer_id, row in ledger.items():
         found = latest.get((offer_id, row.version))
         if row.product_id is not None and found is not None:
-            live[offer_id] = (found.vector.tobytes(), found.seller_id, found.payload, found.image, found.text)
+            raw = found.image, found.text
+            live[offer_id] = (found.vector.tobytes(), found.seller_id, found.payload, *raw, found.seen_at)
     members = Counter(row.product_id for row in ledger.values() if row.product_id is not None)
     return Expected(
         ledger={o: (row.version.offset, row.product_id, row.updated_at) for o, row in ledger.items()},
@@ -78,6 +80,8 @@ def observe(state: State, ids: list[str]) -> Expected:
     contents = state.contents([row.key for row in ledger.values()])
     rows = state.rows([row.key for row in ledger.values()])
     live = {}
+    connection = state._connection
+    seen_at = dict(connection.execute("SELECT key, seen_at FROM vectors"))
     for keys, vectors, codes in state.live_vectors(chunk=2):
         for key, vector, code in zip(keys.tolist(), vectors, codes, strict=True):
             offer = stored[key]
@@ -85,12 +89,13 @@ def observe(state: State, ids: list[str]) -> Expected:
             assert [code] == state.seller_codes([offer.seller_id]).tolist()
             said = contents.pop(key)
             assert said.payload == offer.payload
-            live[offer.offer_id] = (vector.tobytes(), offer.seller_id, offer.payload, said.image, said.text)
+            raw = said.image, said.text
+            live[offer.offer_id] = (vector.tobytes(), offer.seller_id, offer.payload, *raw, seen_at.pop(key))
     assert not contents
+    assert not seen_at
     assert {key: (row.offer_id, row.product_id, row.version) for key, row in rows.items()} == {
         key: (offer.offer_id, offer.product_id, offer.version) for key, offer in stored.items()
     }
-    connection = state._connection
     updated = dict(connection.execute("SELECT offer_id, updated_at FROM offers"))
     products = connection.execute("SELECT product_id, members, founded_offset FROM products").fetchall()
     counts = state.counts()

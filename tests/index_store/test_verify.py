@@ -70,7 +70,7 @@ def test_missing_differing_and_foreign_entries_are_each_named(state: State, inde
         ("UPDATE products SET members = members + 1 WHERE product_id = 'p0'", "another number of members"),
         ("DELETE FROM products WHERE product_id = 'p0'", "are not in the table of products"),
         (
-            "INSERT INTO pending VALUES ('o3', 0, 3, NULL, x'', x'', NULL, NULL)",
+            "INSERT INTO pending VALUES ('o3', 0, 3, NULL, x'', x'', NULL, NULL, 0)",
             "held although their version is decided",
         ),
         ("UPDATE totals SET live = live + 1", "running totals differ"),

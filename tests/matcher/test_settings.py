@@ -94,6 +94,9 @@ def test_settings_cannot_change() -> None:
         ("OFFERMATCH_MATCHER_BATCH_SIZE", "9" * 5_000, "expected a whole number"),
         ("OFFERMATCH_MATCHER_BATCH_SIZE", "0", "expected `int` >= 1, got 0"),
         ("OFFERMATCH_MATCHER_BATCH_SIZE", "10001", "expected `int` <= 10000, got 10001"),
+        ("OFFERMATCH_MATCHER_EXPIRE_AFTER", "30 days", "expected a number, got '30 days'"),
+        ("OFFERMATCH_MATCHER_EXPIRE_AFTER", "-1", "expected `float` >= 0"),
+        ("OFFERMATCH_MATCHER_EXPIRE_AFTER", "30", r"expected 0 \(never\), or seconds from 3,600 on, got 30"),
         ("OFFERMATCH_ENCODER_SEED", "-1", "expected `int` >= 0, got -1"),
         ("OFFERMATCH_ENCODER_SEED", "x", "expected a whole number"),
         ("OFFERMATCH_PROCESS_DRAIN", "soon", "expected a number, got 'soon'"),
@@ -139,6 +142,10 @@ def test_a_misspelt_variable_is_an_error_that_lists_the_right_ones(variable: str
     [
         ("[matcher]\nbatch_size = 0", r"\[matcher\] batch_size: expected `int` >= 1, got 0"),
         ('[matcher]\nbatch_size = "10"', r"\[matcher\] batch_size: expected `int`, got `str`, got '10'"),
+        (
+            "[matcher]\nexpire_after = 3_599",
+            r"\[matcher\] expire_after: expected 0 \(never\), or seconds from 3,600 on",
+        ),
         ("[matcher]\nbatch = 5", r"\[matcher\] batch: no such setting; \[matcher\] has batch_size, bundle"),
         ("[match]\nbatch_size = 5", r"\[match\]: no such section; there are kafka, topics"),
         ("matcher = 5", r"matcher: expected a table, like \[matcher\], got 5"),

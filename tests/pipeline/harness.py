@@ -30,12 +30,13 @@ FOREIGN_SESSION = 6.0
 
 @dataclass(frozen=True)
 class Event:
-    """A record to send; `partition` None leaves that to the key."""
+    """A record to send; `partition` None leaves that to the key. `timestamp_ms`: its Kafka time, 0: now."""
 
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None
+    timestamp_ms: int = 0
 
 
 def offer(offer_id: str, title: str | None = None, *, headers: Headers = (), **fields: Any) -> Event:
@@ -138,6 +139,7 @@ class Pipeline:
             event.key,
             partition=-1 if event.partition is None else event.partition,
             headers=list(event.headers),
+            timestamp=event.timestamp_ms,
             on_delivery=delivered,
         )
         self._producer.poll(0)

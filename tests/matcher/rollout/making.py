@@ -11,6 +11,7 @@ from matcher.deciding.batch import decide_batch
 from matcher.events.envelope import Record
 from matcher.events.offer import Offer
 from matcher.events.place import Version
+from matcher.expiry import NEVER, Expiry
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle, Concatenation, Thresholds, fingerprint_of
 from matcher.rollout import Published, Rollout, Shadow, compare
@@ -79,10 +80,11 @@ def rehearsed(
     *,
     examples: int = 3,
     batch_size: int = 4,
+    expiry: Expiry = NEVER,
 ) -> Rollout:
     with (
         tempfile.TemporaryDirectory() as folder,
-        Shadow(bundle, Path(folder), (FEATURES, TOPICS.matches), 1, batch_size) as shadow,
+        Shadow(bundle, Path(folder), (FEATURES, TOPICS.matches), 1, batch_size, expiry=expiry) as shadow,
     ):
         for record in features:
             shadow.take(record)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from matcher.events.decision import read_decision
 from matcher.events.envelope import Record
 from matcher.events.place import Place, Version
+from matcher.expiry import Expiry
 from matcher.rollout import ForeignFeatures
 from matcher.rollout.result import Count, Flip, Rollout
 from tests.matcher.making import withdrawal_record_of
@@ -52,6 +53,14 @@ def test_the_same_bundle_on_the_same_log_changes_nothing(events, batch_size: int
     assert found.before == found.after
     assert found.products.same_mates in (None, 1.0)
     assert found.unpublished == found.missing == found.by_people == found.since == 0
+
+
+def test_offers_that_have_expired_are_in_neither_of_both():
+    log = [seen("old", 0, SHIRT), *(seen("kept", n, SHOE) for n in range(1, 9))]
+    log = [msgspec.structs.replace(r, timestamp_ms=r.timestamp_ms + 1_200_000 * r.offset) for r in log]
+    gone = msgspec.structs.replace(publish(log[:1])[0], offset=99, value=None, headers=(("ce_offerversion", b"0-0"),))
+    found = rehearsed(log, [*publish(log), gone], expiry=Expiry.of(3_600))
+    assert (found.offers, found.compared, found.missing, found.unpublished) == (1, 1, 0, 0)
 
 
 def test_a_stricter_bundle_turns_matches_into_questions():

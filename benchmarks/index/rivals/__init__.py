@@ -1,0 +1,1 @@
+"""The indexes that are compared: ours and others, each behind the same few methods."""
