@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds that following, or asking the log, may take before the loop polls again.
 FOLLOW_SLICE = 0.5
-#: Seconds that the loop waits for a transaction where nothing more can be decided before it is through. Short, since
-#: other partitions wait too; but pausing the partition at once would throw away what was fetched ahead.
-COMMIT_SLICE = 0.05
+#: Seconds that the loop waits for a transaction where nothing more can be decided before it is through. Pausing the
+#: partition at once would throw away what was fetched ahead; other partitions wait too.
+COMMIT_SLICE = 0.5
 
 
 class MatchWorker:
