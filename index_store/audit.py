@@ -27,6 +27,14 @@ _PROMISES: Final = (
         "vectors have an unknown seller",
     ),
     (
+        "SELECT count(*) FROM vectors LEFT JOIN blocks ON number = block WHERE block >= 0 AND blocks.number IS NULL",
+        "vectors have an unknown block",
+    ),
+    (
+        "SELECT count(*) FROM blocks WHERE number NOT BETWEEN 0 AND (SELECT count(*) - 1 FROM blocks)",
+        "blocks are not numbered one after the other",
+    ),
+    (
         "SELECT count(*) FROM products WHERE members !="
         " (SELECT count(*) FROM counted WHERE counted.product_id = products.product_id)",
         "products have another number of members than the ledger",

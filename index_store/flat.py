@@ -30,6 +30,7 @@ from index_store.store import (
     check_keys,
     check_sellers,
     check_vectors,
+    labels_at,
 )
 from index_store.terms import Terms
 
@@ -135,6 +136,14 @@ class FlatStore:
             slots = np.fromiter((self._slots.get(key, -1) for key in keys.tolist()), np.int64, len(keys))
             vectors[slots >= 0] = self._rows[slots[slots >= 0]]
         return vectors
+
+    def labels(self, keys: Keys) -> tuple[SellerCodes, BlockCodes]:
+        """See `IndexStore.labels`."""
+        keys = check_keys(keys)
+        with self._lock:
+            self._check_open()
+            slots = np.fromiter((self._slots.get(key, -1) for key in keys.tolist()), np.int64, len(keys))
+            return labels_at(slots, self._sellers, self._blocks)
 
     def keys(self) -> Keys:
         """i64[n]: the keys of all entries."""

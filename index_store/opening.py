@@ -72,6 +72,7 @@ def _match_identity(connection: sqlite3.Connection, path: Path, identity: Identi
         "partitions": identity.partitions,
         "topics": sorted(identity.topics),
         "raw_features": identity.raw_features,
+        "blocks": identity.blocks,
     }
     stored = {name: json.loads(value) for name, value in connection.execute("SELECT name, value FROM facts")}
     if not stored:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from index_store.store import Keys, SellerCodes, Vectors
+from index_store.store import BlockCodes, Keys, SellerCodes, Vectors
 from index_store.stream_time import StreamTime
 
 
@@ -34,6 +34,7 @@ class Identity:
     topics: names of the topics that the state is a fold over
     partitions: how many partitions these topics have
     raw_features: whether the raw features that vectors were projected from are kept beside them
+    blocks: by which rule offers are put into blocks, a number that changes with the rule; 0: there are none
     """
 
     bundle: str
@@ -42,6 +43,7 @@ class Identity:
     topics: tuple[str, ...]
     partitions: int = 1
     raw_features: bool = False
+    blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +55,7 @@ class FeatureRow:
     vector: f32[dim], already rounded to fp16, so that a restart finds what the running index held
     image, text: raw features where the state keeps them, opaque here; None where the offer lacks them
     seen_at: stream time of the record, milliseconds (`StreamTime.passed`)
+    block: name of the offer's block; None where it has none, and in a state without blocks
     """
 
     offer_id: str
@@ -63,6 +66,7 @@ class FeatureRow:
     image: bytes | None = None
     text: bytes | None = None
     seen_at: int = 0
+    block: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +86,26 @@ class DecisionRow:
 @dataclass(frozen=True, slots=True)
 class Changes:
     """A stretch of the logs, each sequence in the order of its log; `positions` says where it ends:
-    (topic, partition) -> next offset. `stream_time`: as it is then, None if it is as before."""
+    (topic, partition) -> next offset. `stream_time`: as it is then, None if it is as before.
+
+    blocks: names of blocks in the order in which the log has them, those of features that are not applied included:
+        then a block has the same number wherever the log is cut into changes
+    """
 
     features: Sequence[FeatureRow] = ()
     decisions: Sequence[DecisionRow] = ()
     positions: Mapping[tuple[str, int], int] = field(default_factory=dict)
     stream_time: StreamTime | None = None
+    blocks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Applied:
     """What an index has to do to agree with the state again, and what became of the records.
 
-    keys i64[n], vectors f32[n, dim], sellers i32[n]: entries to upsert; removed i64[m]: entries to remove
+    keys i64[n], vectors f32[n, dim], sellers i32[n], blocks i32[n]: entries to upsert; removed i64[m]: entries to
+        remove
+    new_blocks: names of blocks that got the next numbers, in their order
     ignored_decisions, ignored_features: records older than what the state holds (or about a gone version)
     held_features: records that wait for the decision on their version
     """
@@ -102,6 +113,8 @@ class Applied:
     keys: Keys
     vectors: Vectors
     sellers: SellerCodes
+    blocks: BlockCodes
+    new_blocks: tuple[str, ...]
     removed: Keys
     ignored_decisions: int
     ignored_features: int

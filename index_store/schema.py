@@ -87,7 +87,15 @@ _LAST_SEEN: Final[Migration] = (
     "INSERT INTO stream_time VALUES (1, 0, 0)",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _LAST_SEEN)
+# A file from before has no blocks, and says so: it cannot be told which block its offers belong to.
+_BLOCKS: Final[Migration] = (
+    "CREATE TABLE blocks (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    "ALTER TABLE vectors ADD COLUMN block INTEGER NOT NULL DEFAULT -1",
+    "ALTER TABLE pending ADD COLUMN block TEXT",
+    "INSERT INTO facts SELECT 'blocks', '0' WHERE EXISTS (SELECT 1 FROM facts)",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _LAST_SEEN, _BLOCKS)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +19,10 @@ import numpy as np
 from index_store import tables
 from index_store.audit import audit
 from index_store.batch import fold_batch
+from index_store.checking import check_changes
 from index_store.errors import PositionMovedBack, StateUnusable, how_to_delete, sqlite_faults
 from index_store.lock import FileLock
+from index_store.names import Names
 from index_store.opening import open_state_file
 from index_store.rows import (
     Applied,
@@ -33,7 +35,7 @@ from index_store.rows import (
     StoredOffer,
     Version,
 )
-from index_store.store import NO_SELLER, Keys, SellerCodes, Vectors, check_dim
+from index_store.store import NO_SELLER, HalfRows, Keys, Rows, SellerCodes, check_dim
 from index_store.stream_time import StreamTime
 
 
@@ -61,8 +63,7 @@ class State:
             raise
         try:
             with sqlite_faults(path):
-                rows = self._connection.execute("SELECT seller_id, code FROM sellers").fetchall()
-            self._seller_codes: dict[str, int] = dict(rows)
+                self._sellers, self._blocks = Names(self._connection, "sellers"), Names(self._connection, "blocks")
         except BaseException:
             self.close()
             raise
@@ -95,10 +96,10 @@ class State:
         """Apply a stretch of the logs in one transaction: all of it, or on any error nothing.
 
         Raises `PositionMovedBack`, `VersionsNotComparable`; `ValueError` for a vector that is not f32[dim],
-        not finite or not rounded to fp16, for raw features that the state does not keep, and for a topic that
-        is not one of the identity's.
+        not finite or not rounded to fp16, for raw features and blocks that the state does not keep, and for a topic
+        that is not one of the identity's.
         """
-        self._check(changes)
+        check_changes(changes, self._identity)
         ids = dict.fromkeys([row.offer_id for row in changes.decisions] + [row.offer_id for row in changes.features])
         with self._mutex:
             with self._transaction() as connection:
@@ -106,8 +107,14 @@ class State:
                 totals = tables.load_totals(connection)
                 offers = tables.load_offers(connection, ids, with_pending=totals.pending > 0)
                 outcome = fold_batch(offers, changes, totals)
-                codes = self._add_sellers(row.seller_id for _, row in outcome.attached)
-                attached = [(key, row, _code(codes, row.seller_id)) for key, row in outcome.attached]
+                sellers = self._sellers.add(connection, (row.seller_id for _, row in outcome.attached))
+                blocks = self._blocks.add(connection, [*changes.blocks, *(row.block for row in changes.features)])
+                attached = [
+                    tables.Upserted(
+                        key, row, self._sellers.number(row.seller_id, sellers), self._blocks.number(row.block, blocks)
+                    )
+                    for key, row in outcome.attached
+                ]
                 tables.write_ledger(connection, outcome.new, outcome.known)
                 tables.write_vectors(connection, attached, outcome.removed, self._identity.raw_features)
                 tables.write_pending(connection, outcome.held, outcome.unheld)
@@ -115,14 +122,17 @@ class State:
                 tables.save_totals(connection, totals)
                 if changes.stream_time is not None:
                     tables.save_stream_time(connection, changes.stream_time)
-            self._seller_codes = codes
+            self._sellers.learn(sellers)
+            self._blocks.learn(blocks)
         vectors = np.zeros((len(attached), self._identity.dim), dtype=np.float32)
-        for index, (_, row, _) in enumerate(attached):
-            vectors[index] = row.vector
+        for index, one in enumerate(attached):
+            vectors[index] = one.row.vector
         return Applied(
-            keys=np.array([key for key, _, _ in attached], dtype=np.int64),
+            keys=np.array([one.key for one in attached], dtype=np.int64),
             vectors=vectors,
-            sellers=np.array([code for _, _, code in attached], dtype=np.int32),
+            sellers=np.array([one.seller for one in attached], dtype=np.int32),
+            blocks=np.array([one.block for one in attached], dtype=np.int32),
+            new_blocks=tuple(blocks),
             removed=np.array(outcome.removed, dtype=np.int64),
             ignored_decisions=outcome.ignored_decisions,
             ignored_features=outcome.ignored_features,
@@ -166,28 +176,34 @@ class State:
         with self._reading() as connection:
             return tables.load_seen_last_before(connection, seen_at, most)
 
-    def live_vectors(self, chunk: int = 16_384) -> Iterator[tuple[Keys, Vectors, SellerCodes]]:
-        """All that belongs into the index, by rising key: (i64[n], f32[n, dim], i32[n]), n ≤ chunk.
+    def live_vectors(self, chunk: int = 16_384) -> Iterator[Rows]:
+        """All that belongs into the index, by rising key: (i64[n], f32[n, dim], i32[n], i32[n]), n ≤ chunk.
 
         What is applied between two chunks shows in the later ones only.
         """
+        for keys, halves, sellers, blocks in self.live_halves(chunk):
+            yield keys, halves.astype(np.float32), sellers, blocks
+
+    def live_halves(self, chunk: int = 16_384) -> Iterator[HalfRows]:
+        """The same with vectors as the file keeps them, f16[n, dim]."""
         after = -1
         dim = self._identity.dim
         while True:
             with self._reading() as connection:
                 rows = connection.execute(
-                    "SELECT key, seller_code, vector FROM vectors WHERE key > ? ORDER BY key LIMIT ?", (after, chunk)
+                    "SELECT key, seller_code, block, vector FROM vectors WHERE key > ? ORDER BY key LIMIT ?",
+                    (after, chunk),
                 ).fetchall()
             if not rows:
                 return
-            keys, sellers, vectors = zip(*rows, strict=True)
+            keys, sellers, blocks, vectors = zip(*rows, strict=True)
             after = keys[-1]
-            if any(len(vector) != dim * tables.VECTOR_DTYPE.itemsize for vector in vectors):
+            if set(map(len, vectors)) != {dim * tables.VECTOR_DTYPE.itemsize}:
                 raise StateUnusable(
                     f"state {self._path} holds vectors that are not of dimension {dim}: {how_to_delete(self._path)}"
                 )
             values = np.frombuffer(b"".join(vectors), tables.VECTOR_DTYPE).reshape(-1, dim)
-            yield np.array(keys, np.int64), values.astype(np.float32), np.array(sellers, np.int32)
+            yield np.array(keys, np.int64), values, np.array(sellers, np.int32), np.array(blocks, np.int32)
 
     def counts(self) -> Counts:
         """Sizes; quick at any size of the state."""
@@ -199,38 +215,29 @@ class State:
         """i32[n]: the sellers' codes; NO_SELLER for a missing (None or empty) one. One that is not known
         gets a code if `create` is set, else NO_SELLER: no stored offer is theirs."""
         with self._mutex:
-            if create and any(name and name not in self._seller_codes for name in ids):
-                with self._transaction():
-                    codes = self._add_sellers(ids)
-                self._seller_codes = codes
-            return np.array([_code(self._seller_codes, name) for name in ids], dtype=np.int32)
+            if create and (self._sellers.numbers([name for name in ids if name]) == NO_SELLER).any():
+                with self._transaction() as connection:
+                    added = self._sellers.add(connection, ids)
+                self._sellers.learn(added)
+            return self._sellers.numbers(ids)
+
+    def block_names(self) -> list[str]:
+        """The names of all blocks, each at the place of its number; also those that no live offer is in."""
+        with self._mutex:
+            return self._blocks.in_order()
+
+    def block_sizes(self) -> dict[str | None, int]:
+        """How many live offers each block has, None standing for those in no block. Reads all live offers."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT name, count(*) FROM vectors LEFT JOIN blocks ON number = block GROUP BY name"
+            ).fetchall()
+        return dict(rows)
 
     def audit(self) -> tuple[str, ...]:
         """What is wrong within the file, in words; empty if nothing is. Reads all of it."""
         with self._reading() as connection:
             return audit(connection)
-
-    def _check(self, changes: Changes) -> None:
-        for topic, partition in changes.positions:
-            if topic not in self._identity.topics:
-                raise ValueError(f"topic {topic!r} (partition {partition}) is not of {self._identity.topics}")
-        shape = (self._identity.dim,)
-        for row in changes.features:
-            if not isinstance(row.vector, np.ndarray) or row.vector.dtype != np.float32 or row.vector.shape != shape:
-                raise ValueError(f"the vector of offer {row.offer_id!r} {row.version} must be f32[{shape[0]}]")
-            if not self._identity.raw_features and (row.image is not None or row.text is not None):
-                raise ValueError(f"offer {row.offer_id!r} {row.version} brings raw features; this state keeps none")
-        if changes.features:
-            vectors = np.stack([row.vector for row in changes.features])
-            with np.errstate(over="ignore"):
-                rounded = vectors.astype(np.float16).astype(np.float32)
-            bad = np.flatnonzero(~((vectors == rounded) & np.isfinite(vectors)).all(axis=1))
-            if len(bad):
-                row = changes.features[bad[0]]
-                raise ValueError(
-                    f"the vector of offer {row.offer_id!r} {row.version} must be finite and rounded to fp16: the "
-                    "state keeps fp16, and a restart would search other vectors"
-                )
 
     def _move_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
         stored = self.positions()
@@ -246,12 +253,6 @@ class State:
             "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
             ((topic, partition, offset) for (topic, partition), offset in positions.items()),
         )
-
-    def _add_sellers(self, ids: Iterable[str | None]) -> dict[str, int]:
-        new = [name for name in dict.fromkeys(ids) if name and name not in self._seller_codes]
-        added = {name: code for code, name in enumerate(new, start=len(self._seller_codes))}
-        self._connection.executemany("INSERT INTO sellers (seller_id, code) VALUES (?, ?)", added.items())
-        return {**self._seller_codes, **added} if added else self._seller_codes
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -282,7 +283,3 @@ class State:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-
-def _code(codes: Mapping[str, int], seller_id: str | None) -> int:
-    return codes.get(seller_id, NO_SELLER) if seller_id else NO_SELLER

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 Keys = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 SellerCodes = npt.NDArray[np.int32]
 BlockCodes = npt.NDArray[np.int32]
 
@@ -36,6 +37,9 @@ LARGEST_VALUE: Final = float(np.finfo(np.float16).max)
 
 Rows = tuple[Keys, Vectors, SellerCodes, BlockCodes]
 """Entries, as the arguments of `IndexStore.upsert`: keys, vectors, sellers and blocks."""
+
+HalfRows = tuple[Keys, Halves, SellerCodes, BlockCodes]
+"""The same with vectors f16[n, dim]."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -88,6 +92,11 @@ class IndexStore(Protocol):
         """The stored vectors, f32[n, dim]; a row of NaN for a key (i64[n]) that is not in the index."""
         ...
 
+    def labels(self, keys: Keys) -> tuple[SellerCodes, BlockCodes]:
+        """The sellers and the blocks of entries, i32[n] each; NO_SELLER and NO_BLOCK for a key (i64[n]) that is not
+        in the index."""
+        ...
+
     def __len__(self) -> int:
         """Number of entries."""
         ...
@@ -99,6 +108,14 @@ class IndexStore(Protocol):
     def close(self) -> None:
         """Free what the store holds; it cannot be used afterwards. Closing twice is allowed."""
         ...
+
+
+def labels_at(slots: npt.NDArray[np.int64], sellers: SellerCodes, blocks: BlockCodes) -> tuple[SellerCodes, BlockCodes]:
+    """What `IndexStore.labels` returns, of entries at these slots (i64[n], -1: not there) of two columns."""
+    there = slots >= 0
+    found = np.full(len(slots), NO_SELLER, np.int32), np.full(len(slots), NO_BLOCK, np.int32)
+    found[0][there], found[1][there] = sellers[slots[there]], blocks[slots[there]]
+    return found
 
 
 def check_dim(dim: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,15 @@ class Totals:
     gone: int
     products: int
     pending: int
+
+
+class Upserted(NamedTuple):
+    """Features to be found from now on by this key, with the numbers of seller and block."""
+
+    key: int
+    row: FeatureRow
+    seller: int
+    block: int
 
 
 def select_in(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
@@ -96,14 +105,14 @@ def load_offers(connection: sqlite3.Connection, ids: Iterable[str], with_pending
         version = Version(partition, offset)
         offers[offer_id] = OfferFold(offer_id, key, version, product_id, outcome, updated_at, bool(indexed))
     if with_pending:
-        for offer_id, partition, offset, seller_id, payload, vector, image, text, seen_at in select_in(
+        for offer_id, partition, offset, seller_id, payload, vector, image, text, seen_at, block in select_in(
             connection,
-            "SELECT offer_id, version_partition, version_offset, seller_id, payload, vector, image, text, seen_at"
-            " FROM pending WHERE offer_id IN {}",
+            "SELECT offer_id, version_partition, version_offset, seller_id, payload, vector, image, text, seen_at,"
+            " block FROM pending WHERE offer_id IN {}",
             names,
         ):
             version = Version(partition, offset)
-            row = FeatureRow(offer_id, version, seller_id, payload, unpack(vector), image, text, seen_at)
+            row = FeatureRow(offer_id, version, seller_id, payload, unpack(vector), image, text, seen_at, block)
             offers[offer_id].pending[version] = row
     return offers
 
@@ -178,23 +187,23 @@ def _ledger(offer: OfferFold) -> tuple[object, ...]:
 
 
 def write_vectors(
-    connection: sqlite3.Connection, upserted: Sequence[tuple[int, FeatureRow, int]], removed: Sequence[int], raw: bool
+    connection: sqlite3.Connection, upserted: Sequence[Upserted], removed: Sequence[int], raw: bool
 ) -> None:
-    """Replace contents and vectors (`raw`: and raw features) of (key, features, seller code); drop those removed."""
+    """Replace contents and vectors (`raw`: and raw features); drop those removed."""
     for table in ("contents", "vectors", "raw_features") if raw else ("contents", "vectors"):
         connection.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in removed))
     connection.executemany(
         "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)",
-        ((key, row.seller_id, row.payload) for key, row, _ in upserted),
+        ((one.key, one.row.seller_id, one.row.payload) for one in upserted),
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO vectors (key, seller_code, vector, seen_at) VALUES (?, ?, ?, ?)",
-        ((key, code, pack(row.vector), row.seen_at) for key, row, code in upserted),
+        "INSERT OR REPLACE INTO vectors (key, seller_code, vector, seen_at, block) VALUES (?, ?, ?, ?, ?)",
+        ((one.key, one.seller, pack(one.row.vector), one.row.seen_at, one.block) for one in upserted),
     )
     if raw:
         connection.executemany(
             "INSERT OR REPLACE INTO raw_features VALUES (?, ?, ?)",
-            ((key, row.image, row.text) for key, row, _ in upserted),
+            ((one.key, one.row.image, one.row.text) for one in upserted),
         )
 
 
@@ -208,10 +217,20 @@ def write_pending(
     )
     connection.executemany(
         "INSERT OR REPLACE INTO pending"
-        " (offer_id, version_partition, version_offset, seller_id, payload, vector, image, text, seen_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " (offer_id, version_partition, version_offset, seller_id, payload, vector, image, text, seen_at, block)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (row.offer_id, *row.version, row.seller_id, row.payload, pack(row.vector), row.image, row.text, row.seen_at)
+            (
+                row.offer_id,
+                *row.version,
+                row.seller_id,
+                row.payload,
+                pack(row.vector),
+                row.image,
+                row.text,
+                row.seen_at,
+                row.block,
+            )
             for row in added
         ),
     )

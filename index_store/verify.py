@@ -21,7 +21,7 @@ class Verification:
 
 
 def verify(state: State, store: IndexStore) -> Verification:
-    """Compare all live offers with the index, keys and vectors, and the state with itself.
+    """Compare all live offers with the index, keys, vectors, sellers and blocks, and the state with itself.
 
     Neither may be written to meanwhile. Raises `ValueError` if the two have different dimensions.
     """
@@ -30,15 +30,22 @@ def verify(state: State, store: IndexStore) -> Verification:
     problems = list(state.audit())
     missing: list[Keys] = []
     differing: list[Keys] = []
+    of_others: list[Keys] = []
+    misplaced: list[Keys] = []
     offers = 0
-    for keys, vectors, _ in state.live_vectors():
+    for keys, vectors, sellers, blocks in state.live_vectors():
         offers += len(keys)
         stored = store.reconstruct(keys)
         absent = np.isnan(stored).any(axis=1)
         missing.append(keys[absent])
         differing.append(keys[~absent & (stored != vectors).any(axis=1)])
+        their_sellers, their_blocks = store.labels(keys)
+        of_others.append(keys[~absent & (their_sellers != sellers)])
+        misplaced.append(keys[~absent & (their_blocks != blocks)])
     problems += _named("live offers are missing from the index", missing)
     problems += _named("live offers have another vector in the index", differing)
+    problems += _named("live offers have another seller in the index", of_others)
+    problems += _named("live offers are in another block in the index", misplaced)
     extra = len(store) - (offers - sum(map(len, missing)))
     if extra:
         problems.append(f"{extra} entries of the index are no live offers")

@@ -1,16 +1,12 @@
 """Where a matcher's index lives: in its own memory, or in a Weaviate cluster; and how it is filled at the start."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from index_store.cells.loading import Loaded
 from index_store.cells.store import CellStore
 from index_store.state import State
-from index_store.store import NO_BLOCK, IndexStore
+from index_store.store import IndexStore
 from index_store.weaviate.settings import WeaviateSettings
-from matcher.arrays import F32Array, I32Array, I64Array
 from matcher.model.bundle import Bundle
 
 
@@ -24,20 +20,15 @@ def open_index(
     """
     if weaviate is None:
         cells = CellStore(bundle.dim, path.with_suffix(".index"))
-        return cells, cells.load(_rows(state), anew=new_cells)
+        return cells, cells.load(state.live_halves(), anew=new_cells)
     # The client is an extra, and most matchers do without.
     from index_store.weaviate.store import WeaviateStore
 
     name = f"Offers_{bundle.fingerprint[:12]}_{partition}"
     cluster = WeaviateStore(bundle.dim, weaviate, path.with_suffix(".weaviate"), name=name)
     try:
-        sent = cluster.load(_rows(state))
+        sent = cluster.load(state.live_vectors())
     except BaseException:
         cluster.close()
         raise
     return cluster, Loaded(entries=len(cluster), assigned=sent)
-
-
-def _rows(state: State) -> Iterator[tuple[I64Array, F32Array, I32Array, I32Array]]:
-    for keys, vectors, sellers in state.live_vectors():
-        yield keys, vectors, sellers, np.full(len(keys), NO_BLOCK, np.int32)

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from index_store.cells.recall import Probe
 from index_store.cells.store import CellStore
-from index_store.rows import Changes, FeatureRow, Identity
+from index_store.rows import Changes, Identity
 from index_store.state import State
 from index_store.store import IndexStore
-from index_store.stream_time import StreamTime
 from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array, F64Array, I32Array, I64Array
+from matcher.brands import READING, BrandTable, searched_blocks
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
 from matcher.deciding.content import Content, keeps_raw, read_content
@@ -28,7 +28,7 @@ from matcher.index_choice import open_index
 from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
-from matcher.rows import decision_row, row_version
+from matcher.rows import block_names, decision_row, feature_row
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -71,6 +71,7 @@ class Memory:
             topics=tuple(topics),
             partitions=partitions,
             raw_features=keeps_raw(bundle),
+            blocks=READING if bundle.search.brand_blocks else 0,
         )
         self._bundle = bundle
         self._recent = Recent()
@@ -79,6 +80,7 @@ class Memory:
         self._state = State(path, identity)
         try:
             self._time = self._state.stream_time()
+            self._brands = BrandTable(self._state.block_names()) if bundle.search.brand_blocks else None
             self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
         except BaseException:
             self._state.close()
@@ -92,11 +94,19 @@ class Memory:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
         return {offer_id: row.product_id for offer_id, row in rows.items() if row.product_id is not None}
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
-        codes = None
+    def nearest(
+        self,
+        vectors: F32Array,
+        k: int,
+        not_sellers: Sequence[str | None] | None,
+        by_brand: Sequence[Offer] | None = None,
+    ) -> Sequence[Sequence[Hit]]:
+        codes = blocks = None
         if not_sellers is not None:
             codes = self._state.seller_codes(not_sellers, create=False)
-        rows = self._nearest_keys(vectors, k, codes)
+        if by_brand is not None and self._brands is not None:
+            blocks = searched_blocks(self._brands, by_brand)
+        rows = self._nearest_keys(vectors, k, codes, blocks)
         keys = np.unique(np.concatenate(rows))
         embeddings = self._index.reconstruct(keys)
         # Removed since they were found, by what is being applied.
@@ -134,12 +144,19 @@ class Memory:
                 held[place] = content
         return [content for content in held if content is not None]
 
-    def _nearest_keys(self, vectors: F32Array, k: int, codes: I32Array | None) -> list[I64Array]:
+    def _nearest_keys(
+        self, vectors: F32Array, k: int, codes: I32Array | None, blocks: I32Array | None
+    ) -> list[I64Array]:
         """For each embedding the keys of at least the k nearest, and of all whose score equals that of the k-th."""
         rows: list[I64Array] = [np.empty(0, np.int64)] * len(vectors)
         open_, fetch = np.arange(len(vectors)), k + SPARE
         while len(open_):
-            hits = self._index.search(vectors[open_], fetch, not_sellers=None if codes is None else codes[open_])
+            hits = self._index.search(
+                vectors[open_],
+                fetch,
+                not_sellers=None if codes is None else codes[open_],
+                blocks=None if blocks is None else blocks[open_],
+            )
             for row, keys in zip(open_.tolist(), hits.keys, strict=True):
                 rows[row] = keys[keys >= 0]
             tied = (hits.keys[:, -1] >= 0) & (hits.scores[:, -1] == hits.scores[:, k - 1])
@@ -183,14 +200,18 @@ class Memory:
             if isinstance(step, Decided | Skipped) and step.arrival.features is not None:
                 time = self._expiry.at(time, step.arrival.record.timestamp_ms)
                 if step.vector is not None:
-                    features.append(self._feature_row(step.arrival, step.vector, time))
+                    features.append(feature_row(step.arrival, step.vector, time, self._bundle))
             if isinstance(step, Decided | Gone):
                 decision, arrival = step.decision if isinstance(step, Decided) else None, step.arrival
                 time_ms = arrival.seen.time_ms or arrival.record.timestamp_ms
                 decisions.append(decision_row(arrival.offer_id, arrival.version, decision, time_ms))
             elif isinstance(step, Expired):
                 decisions.append(decision_row(step.offer_id, step.version, None, step.time_ms))
-        self._apply(Changes(features=features, decisions=decisions, positions=positions, stream_time=time))
+        read = [step.arrival for step in steps if isinstance(step, Decided | Skipped)]
+        blocks = block_names(read, self._bundle)
+        self._apply(
+            Changes(features=features, decisions=decisions, positions=positions, stream_time=time, blocks=blocks)
+        )
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
@@ -204,34 +225,24 @@ class Memory:
         features, time = [], self._time
         for arrival, vector in zip(offered, vectors, strict=True):
             time = self._expiry.at(time, arrival.record.timestamp_ms)
-            features.append(self._feature_row(arrival, vector, time))
+            features.append(feature_row(arrival, vector, time, self._bundle))
         decisions = [decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published]
-        self._apply(Changes(features=features, decisions=decisions, positions=positions, stream_time=time))
+        blocks = block_names(offered, self._bundle)
+        self._apply(
+            Changes(features=features, decisions=decisions, positions=positions, stream_time=time, blocks=blocks)
+        )
         for arrival in offered:
             self._recent.forget(arrival.offer_id)
 
     def _apply(self, changes: Changes) -> None:
         applied = self._state.apply(changes)
         self._time = changes.stream_time or self._time
+        if self._brands is not None:
+            self._brands.learn(applied.new_blocks)
         if len(applied.removed):
             self._index.remove(applied.removed)
         if len(applied.keys):
-            self._index.upsert(applied.keys, applied.vectors, applied.sellers)
-
-    def _feature_row(self, arrival: Arrival, vector: F32Array, time: StreamTime) -> FeatureRow:
-        features = arrival.features
-        assert features is not None
-        raw = keeps_raw(self._bundle)
-        return FeatureRow(
-            offer_id=arrival.offer_id,
-            version=row_version(arrival.version),
-            seller_id=arrival.seller_id,
-            payload=msgspec.json.encode(features.offer),
-            vector=vector,
-            image=features.image if raw else None,
-            text=features.text if raw else None,
-            seen_at=time.passed,
-        )
+            self._index.upsert(applied.keys, applied.vectors, applied.sellers, applied.blocks)
 
     def __len__(self) -> int:
         """How many offers are live."""

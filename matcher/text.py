@@ -32,6 +32,8 @@ def clean_text(text: str | None) -> str:
     if not text:
         return ""
     plain = unicodedata.normalize("NFKC", html.unescape(html.unescape(text[:_MAX_FIELD])))
+    if plain.isascii() and plain.isprintable():
+        return " ".join(plain.split())  # what follows would change nothing else
     kept = (" " if unicodedata.category(c) == "Cc" else c for c in plain)
     return " ".join("".join(c for c in kept if not unicodedata.category(c).startswith("C")).split())
 

@@ -322,6 +322,9 @@ def train(
     ] = 1.0,
     verifier: Annotated[bool, typer.Option(help="Let a pair verifier judge the nearest offers.")] = True,
     own_seller: Annotated[bool, typer.Option(help="Let a seller's offers match each other.")] = False,
+    brand_blocks: Annotated[
+        bool, typer.Option("--brand-blocks", help="Compare an offer with a brand with compatible brands and none only.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     config: Config = None,
     json: Json = False,
@@ -342,7 +345,7 @@ def train(
         verifier=VerifierOptions() if verifier else None,
         aim=Aim(target=target, confidence=confidence, match_rate=match_rate),
         reviews=reviews,
-        search=Search(exclude_own_seller=not own_seller),
+        search=Search(exclude_own_seller=not own_seller, brand_blocks=brand_blocks),
         seed=seed,
     )
     bundle, trained = train_bundle(
@@ -369,6 +372,9 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(help="Offer table with product ids, or a folder that holds one.")],
     bundle: Annotated[str, typer.Option(help="A bundle folder, or the name of one that comes along.")],
     stream: Annotated[bool, typer.Option("--stream", help="Each offer sees only those before it.")] = False,
+    blocks: Annotated[
+        bool, typer.Option("--blocks", help="Tell what brand blocks would lose, also where the bundle has none.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="File for a report with curves and galleries.")] = None,
     config: Config = None,
     json: Json = False,
@@ -383,7 +389,12 @@ def evaluate(
     from offermatch.learning import evaluate_bundle
 
     found = evaluate_bundle(
-        folder, load_bundle(bundle), load_settings(config), Console(stderr=True), "stream" if stream else "all"
+        folder,
+        load_bundle(bundle),
+        load_settings(config),
+        Console(stderr=True),
+        "stream" if stream else "all",
+        consider_blocks=blocks,
     )
     Console().print(evaluation_view(found.evaluation))
     if html is not None:
@@ -653,7 +664,7 @@ def index_inspect(
     probes: Annotated[int, typer.Option(min=1, help="Offers that are searched for exactly, too.")] = 64,
     json: Json = False,
 ) -> None:
-    """Sizes, balance, memory and recall of a stopped matcher's index, partition by partition."""
+    """Sizes, balance, blocks, memory and recall of a stopped matcher's index, partition by partition."""
     from consumers.matching.inspection import inspect_partitions
     from matcher.settings import load_settings
 

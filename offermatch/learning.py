@@ -156,8 +156,13 @@ def trained_view(bundle: Bundle, trained: Trained) -> str:
     )
 
 
-def evaluate_bundle(folder: Path, bundle: Bundle, settings: Settings, console: Console, mode: Mode) -> Evaluated:
-    """Measures a bundle on a table. Nothing is fitted on it. Raises `BundleUnusable` for another encoder's bundle."""
+def evaluate_bundle(
+    folder: Path, bundle: Bundle, settings: Settings, console: Console, mode: Mode, *, consider_blocks: bool = False
+) -> Evaluated:
+    """Measures a bundle on a table. Nothing is fitted on it. Raises `BundleUnusable` for another encoder's bundle.
+
+    `consider_blocks`: tell what brand blocks would lose, also where the bundle has none.
+    """
     (dataset,) = datasets_for([folder], settings, console, Needs(products=True))
     if dataset.encoder.fingerprint != bundle.encoder.fingerprint:
         raise BundleUnusable(
@@ -176,6 +181,7 @@ def evaluate_bundle(folder: Path, bundle: Bundle, settings: Settings, console: C
         candidates=bundle.search.candidates,
         exclude_own_seller=bundle.search.exclude_own_seller,
         allowed=brand_rule(dataset.offers) if bundle.search.brand_blocks else None,
+        considered=brand_rule(dataset.offers) if consider_blocks else None,
     )
     embeddings = project_arrays(dataset.features, bundle)
     return evaluate(dataset, embeddings, model, groups=dataset_groups(dataset, product_labels(dataset)), mode=mode)

@@ -11,6 +11,7 @@ from index_store.cells.recall import Probe
 from index_store.cells.report import CellReport
 from index_store.cells.store import CellStore
 from index_store.rows import Counts
+from index_store.state import State
 from index_store.store import IndexStore
 from index_store.verify import Verification, verify
 from matcher.memory import Memory
@@ -23,15 +24,27 @@ class NoStateError(FileNotFoundError):
     """There is no state to look into."""
 
 
+class Blocks(Struct, frozen=True, kw_only=True):
+    """Brand blocks: names `known`, those `used` by live offers, the `largest` with its offers, and the share of live
+    offers without a brand (None where no offer is live)."""
+
+    known: int
+    used: int
+    largest: str | None
+    largest_offers: int
+    brandless: float | None
+
+
 class Inspected(Struct, frozen=True, kw_only=True):
     """One partition: counts of the state, sizes of the index, how much a search finds, and how many of the entries
-    had to be put into cells anew when the index was loaded."""
+    had to be put into cells anew when the index was loaded. `blocks`: None where the bundle has none."""
 
     partition: int
     state: Counts
     index: CellReport
     probe: Probe
     assigned: int
+    blocks: Blocks | None
 
 
 def verify_partitions(settings: Settings) -> Verification:
@@ -78,7 +91,22 @@ def _inspected(settings: Settings, number: int, probes: int, *, new_cells: bool)
             index=index.report(),
             probe=next(found for found in index.probe(probes) if found is not None),
             assigned=memory.loaded.assigned,
+            blocks=_blocks(state) if state.identity.blocks else None,
         )
+
+
+def _blocks(state: State) -> Blocks:
+    sizes = state.block_sizes()
+    live = sum(sizes.values())
+    brandless = sizes.pop(None, 0)
+    largest = max(sizes, key=lambda name: sizes[name], default=None)
+    return Blocks(
+        known=len(state.block_names()),
+        used=len(sizes),
+        largest=largest,
+        largest_offers=sizes[largest] if largest is not None else 0,
+        brandless=brandless / live if live else None,
+    )
 
 
 def _audited(index: IndexStore) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ from index_store.store import (
     check_keys,
     check_sellers,
     check_vectors,
+    labels_at,
 )
 from index_store.terms import Terms
 from index_store.weaviate.collection import PAGE, Near, OfferCollection
@@ -216,6 +217,15 @@ class WeaviateStore:
         known = _contains(found.keys, keys)
         vectors[known] = found.vectors[np.searchsorted(found.keys, keys[known])]
         return vectors
+
+    def labels(self, keys: Keys) -> tuple[SellerCodes, BlockCodes]:
+        """See `IndexStore.labels`; from the directory, as in `reconstruct`."""
+        keys = check_keys(keys)
+        with self._lock:
+            self._check_open()
+            found = self._directory.find(keys)
+        slots = np.where(_contains(found.keys, keys), np.searchsorted(found.keys, keys), -1)
+        return labels_at(slots, found.sellers, found.blocks)
 
     def audit(self) -> tuple[str, ...]:
         """What is wrong in the cluster, in words; empty if nothing is. Reads all of it, from one replica of each part.

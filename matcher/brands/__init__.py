@@ -5,7 +5,11 @@ only finds quickly for which blocks the rule holds. So neither the order of arri
 """
 
 from matcher.brands.compatibility import compatible
-from matcher.brands.names import Brand, read_brand
+from matcher.brands.names import READING, Brand, read_brand
+from matcher.brands.rule import BrandRule, block_name, searched_blocks
 from matcher.brands.table import BRANDLESS, BrandTable
 
-__all__ = ["BRANDLESS", "Brand", "BrandTable", "compatible", "read_brand"]
+__all__ = [
+    "BRANDLESS", "READING", "Brand", "BrandRule", "BrandTable", "block_name", "compatible", "read_brand",
+    "searched_blocks",
+]  # fmt: skip

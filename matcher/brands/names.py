@@ -10,6 +10,9 @@ from msgspec import Struct
 from matcher.brands.words import ALIASES, ARTICLES, JOINING, LEGAL, NO_BRAND, SHARED
 from matcher.text import clean_text
 
+#: Which way of reading names this is. States hold names, so it is raised whenever `read_brand` gives another name for
+#: any text; states of another reading are built anew.
+READING = 1
 #: Words of a name that are read, and characters of a word.
 MAX_WORDS, MAX_LETTERS = 8, 32
 #: Words of a title that are read, and the longest name looked for in it, in words.
@@ -64,11 +67,15 @@ def words_of(text: str) -> list[str]:
     """Runs of letters and digits in lower case, without accents; an apostrophe inside a word is no end of it."""
     # What NFKC makes of the marks are letters.
     plain = clean_text(html.unescape(html.unescape(text)).translate(_MARKS))
-    plain = unicodedata.normalize("NFKD", _APOSTROPHE.sub("", plain).casefold())
+    plain = _APOSTROPHE.sub("", plain).casefold()
+    if plain.isascii():
+        return [word[:MAX_LETTERS] for word in _WORD.findall(plain)]
+    plain = unicodedata.normalize("NFKD", plain)
     plain = unicodedata.normalize("NFKC", "".join(c for c in plain if not unicodedata.combining(c)))
     return [word[:MAX_LETTERS] for word in _WORD.findall(plain)]
 
 
+@lru_cache(maxsize=1024)  # a batch asks the index and its own offers
 def names_in(title: str | None) -> frozenset[str]:
     """The keys of all brands that the title may name: its runs of up to `MAX_NAME` words, without spaces.
 

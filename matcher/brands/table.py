@@ -5,6 +5,7 @@ given back to the constructor). What an offer sees does not: a block is seen exa
 offers, whatever else the table knows.
 """
 
+import threading
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,10 @@ BRANDLESS = -1
 
 
 class BrandTable:
-    """Finding the compatible ones of a brand looks at names with the same first letters and about as many letters."""
+    """Finding the compatible ones of a brand looks at names with the same first letters and about as many letters.
+
+    Methods may be called from several threads.
+    """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         """A table with these canonical names as blocks 0, 1, …: the `names` of an earlier one.
@@ -34,10 +38,8 @@ class BrandTable:
         self._sorted: list[str] = []
         self._alike: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
         self._known: dict[int, set[int]] = {}
-        for name in names:
-            if not name or name in self._blocks:
-                raise ValueError(f"expected names of brands, each once, got {name!r} as number {len(self)}")
-            self._add(brand_named(name))
+        self._lock = threading.RLock()
+        self.learn(names)
 
     def __len__(self) -> int:
         return len(self._brands)
@@ -47,19 +49,22 @@ class BrandTable:
         """The canonical name of each block, by its number."""
         return [brand.name for brand in self._brands]
 
+    def learn(self, names: Iterable[str]) -> None:
+        """Canonical names for the next blocks. Raises `ValueError` for an empty one, and for one that is known."""
+        with self._lock:
+            for name in names:
+                if not name or name in self._blocks:
+                    raise ValueError(f"expected names of brands, each once, got {name!r} as number {len(self)}")
+                self._add(brand_named(name))
+
     def block(self, text: str | None) -> int:
         """The block of a brand as a feed writes it, made if it is new; `BRANDLESS` for none."""
         brand = read_brand(text)
         if brand is None:
             return BRANDLESS
-        block = self._blocks.get(brand.name)
-        if block is None:
-            block = self._add(brand)
-            # Sets that were worked out before the brand came learn of it.
-            if self._known:
-                for other in self._known.keys() & self._find(brand):
-                    self._known[other].add(block)
-        return block
+        with self._lock:
+            block = self._blocks.get(brand.name)
+            return self._add(brand) if block is None else block
 
     def compatible(self, text: str | None) -> frozenset[int] | None:
         """The blocks of all brands that can be this one; None: all there are, since there is no brand.
@@ -69,12 +74,13 @@ class BrandTable:
         brand = read_brand(text)
         if brand is None:
             return None
-        block = self._blocks.get(brand.name)
-        if block is None:
-            return frozenset(self._find(brand))
-        if block not in self._known:
-            self._known[block] = self._find(brand)
-        return frozenset(self._known[block])
+        with self._lock:
+            block = self._blocks.get(brand.name)
+            if block is None:
+                return frozenset(self._find(brand))
+            if block not in self._known:
+                self._known[block] = self._find(brand)
+            return frozenset(self._known[block])
 
     def seen_by(self, brand: str | None, title: str | None) -> frozenset[int] | None:
         """The blocks in which an offer of this brand and title searches, beside `BRANDLESS`; None: it searches all.
@@ -84,8 +90,9 @@ class BrandTable:
         own = self.compatible(brand)
         if own is None:
             return None
-        named = (self._by_key[key] for key in names_in(title) if key in self._by_key)
-        return own.union(*named)
+        keys = names_in(title)
+        with self._lock:
+            return own.union(*(self._by_key[key] for key in keys if key in self._by_key))
 
     def _add(self, brand: Brand) -> int:
         block = len(self._brands)
@@ -97,6 +104,10 @@ class BrandTable:
         self._by_key[brand.key].append(block)
         for part in brand.parts:
             self._by_part[part].append(block)
+        # Sets that were worked out before the brand came learn of it.
+        if self._known:
+            for other in self._known.keys() & self._find(brand):
+                self._known[other].add(block)
         return block
 
     def _find(self, brand: Brand) -> set[int]:

@@ -37,9 +37,10 @@ def decide_batch(records: Sequence[Record], memory: Memory, bundle: Bundle, metr
         vectors = project(features, bundle)
     with metrics.stage("search").time():
         sellers = [one.offer.seller_id for one in features] if bundle.search.exclude_own_seller else None
+        by_brand = [one.offer for one in features] if bundle.search.brand_blocks else None
         # As many of the nearest may be replaced or withdrawn within the batch as it has known offers.
         k = bundle.search.candidates + len(versions)
-        found = memory.nearest(vectors, k, sellers) if features else []
+        found = memory.nearest(vectors, k, sellers, by_brand) if features else []
         plan = plan_batch(arrivals, vectors, found, versions=versions, live=list(products), search=bundle.search)
         contents = memory.contents(plan.known) if plan.known else ()
     with metrics.stage("verify").time():

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from matcher.arrays import F32Array, F64Array
 from matcher.deciding.content import Content
+from matcher.events.offer import Offer
 from matcher.events.place import Version
 
 
@@ -37,8 +38,16 @@ class Memory(Protocol):
     def products(self, offer_ids: Sequence[str]) -> Mapping[str, str]:
         """The product of each of these offers that has one; withdrawn and unknown ones are left out."""
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
+    def nearest(
+        self,
+        vectors: F32Array,
+        k: int,
+        not_sellers: Sequence[str | None] | None,
+        by_brand: Sequence[Offer] | None = None,
+    ) -> Sequence[Sequence[Hit]]:
         """For each embedding (f32[n, dim]) the k nearest offers; those of its `not_sellers` entry are left out.
+
+        `by_brand`: the offers that ask, of which each sees what `matcher.brands.rule` says; None: brands do not matter.
 
         Best first by `exact_scores`, of equal ones the older version: also which offers are among the k follows this
         order, since k depends on the batch and the decisions must not.

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from matcher.arrays import BoolArray, F32Array
+from matcher.brands import BrandRule
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.known import Hit, Known
 from matcher.events.place import Version
@@ -88,6 +89,9 @@ class _Walk:
         self._twins = wide @ wide.T
         codes = {seller: code for code, seller in enumerate({a.seller_id for a in offered})}
         self._sellers = np.array([codes[a.seller_id] if a.seller_id else -1 - n for n, a in enumerate(offered)], int)
+        offers = [a.features.offer for a in offered if a.features is not None] if search.brand_blocks else []
+        rule = BrandRule(offers)
+        self._by_brand = [rule.seen_by(offer) for offer in offers]
         self.known: list[Known] = []
         self._place_of: dict[int, int] = {}
 
@@ -150,7 +154,9 @@ class _Walk:
 
     def _visible(self, row: int) -> BoolArray:
         """Which rows of this batch the offer in `row` may match."""
-        if not self._search.exclude_own_seller:
-            return self._in_index
-        others: BoolArray = self._sellers != self._sellers[row]
-        return self._in_index & others
+        visible = self._in_index
+        if self._search.exclude_own_seller:
+            visible = visible & (self._sellers != self._sellers[row])
+        if self._search.brand_blocks:
+            visible = visible & self._by_brand[row]
+        return visible

@@ -13,7 +13,7 @@ from matcher.evaluation.figures import Figure
 from matcher.evaluation.held import hold_back
 from matcher.evaluation.intervals import DRAWS, Estimate, estimates
 from matcher.evaluation.match_rates import mixture
-from matcher.evaluation.misses import Miss, count_misses, misses_by_query
+from matcher.evaluation.misses import count_misses, lost_to_blocking, misses_by_query
 from matcher.evaluation.pairs import PairFigures, pair_figures, pooled
 from matcher.evaluation.result import Evaluation, Mode, Point, RatePoint
 from matcher.evaluation.review import Validator, recall_with_review, review_band
@@ -30,7 +30,7 @@ class Model(Struct, frozen=True, kw_only=True):
     are scores. `accept`, `review`: None where the model accepts, or sends to people, nothing. `margin`: a match is
     ambiguous when a candidate of another product would be accepted too and is less than this behind. `pair_threshold`:
     of the score, from other data. `match_rate`: the share of queries with a match that the thresholds hold for.
-    `allowed`: a rule of blocks, None where all is searched."""
+    `allowed`: a rule of blocks, None where all is searched; `considered`: one that is not applied, to tell its loss."""
 
     fingerprint: str = ""
     scorer: Scorer | None = None
@@ -43,6 +43,7 @@ class Model(Struct, frozen=True, kw_only=True):
     candidates: int = 15
     exclude_own_seller: bool = True
     allowed: Allowed | None = None
+    considered: Allowed | None = None
 
 
 class Evaluated(Struct, frozen=True, kw_only=True):
@@ -105,8 +106,10 @@ def evaluate(
     # Without a threshold nothing is accepted, and a miss is a wrong answer at the top.
     kinds = misses_by_query(answers, visible, products, -np.inf if model.accept is None else model.accept)
     wanted = _figures(answers, model, products)
-    if model.allowed is not None:
-        wanted["recall_lost_to_blocking"] = fig.share(kinds == Miss.LOST_TO_BLOCKING, top.has_match)
+    rule = model.allowed or model.considered
+    if rule is not None:
+        lost = lost_to_blocking(rule, answers, visible, products, among=top.has_match)
+        wanted["recall_lost_to_blocking"] = fig.share(lost, top.has_match)
     found = estimates(wanted, asked, draws=draws, seed=seed)
     taken = None if model.accept is None else fig.accepted(top, model.accept)
     evaluation = Evaluation(
@@ -119,6 +122,7 @@ def evaluate(
         groups=len(np.unique(asked)),
         candidates=model.candidates,
         excludes_own_seller=model.exclude_own_seller and any(dataset.sellers),
+        in_blocks=model.allowed is not None,
         accept_threshold=model.accept,
         match_rate_promised=model.match_rate,
         accepted=None if taken is None else int(taken.sum()),

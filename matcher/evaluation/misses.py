@@ -5,10 +5,10 @@ from enum import IntEnum
 import numpy as np
 from msgspec import Struct
 
-from matcher.arrays import I64Array
+from matcher.arrays import BoolArray, I64Array
 from matcher.evaluation.decisions import Answers
 from matcher.evaluation.figures import accepted, reaches
-from matcher.evaluation.visibility import Visibility
+from matcher.evaluation.visibility import Allowed, Visibility
 
 
 class Miss(IntEnum):
@@ -44,12 +44,23 @@ def misses_by_query(answers: Answers, visible: Visibility, products: I64Array, t
     kinds[missed & top.right] = Miss.BELOW_THRESHOLD
     kinds[missed & top.right & reaches(top, threshold)] = Miss.HELD_BACK
     kinds[missed & ~top.right & (top.place > 0)] = Miss.OUTRANKED
-    for query in np.flatnonzero(missed & (top.place < 0)).tolist():
-        row = int(top.query[query])
-        partners = partners_of(row, visible, products)
-        reachable = visible.passes_blocking(row, partners).any()
-        kinds[query] = Miss.NOT_AMONG_CANDIDATES if reachable else Miss.LOST_TO_BLOCKING
+    absent = missed & (top.place < 0)
+    kinds[absent] = Miss.NOT_AMONG_CANDIDATES
+    if visible.allowed is not None:
+        kinds[lost_to_blocking(visible.allowed, answers, visible, products, among=absent)] = Miss.LOST_TO_BLOCKING
     return kinds
+
+
+def lost_to_blocking(
+    rule: Allowed, answers: Answers, visible: Visibility, products: I64Array, *, among: BoolArray
+) -> BoolArray:
+    """bool[n]: which queries `among` some (bool[n]) have partners, all of whom the rule leaves out."""
+    lost = np.zeros(len(answers.top), np.bool_)
+    for query in np.flatnonzero(among).tolist():
+        row = answers.top.query[query : query + 1]
+        partners = partners_of(int(row[0]), visible, products)
+        lost[query] = len(partners) > 0 and not rule(row, partners).any()
+    return lost
 
 
 def partners_of(row: int, visible: Visibility, products: I64Array) -> I64Array:

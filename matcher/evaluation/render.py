@@ -52,7 +52,8 @@ def _figures(found: Evaluation) -> Table:
     _row(table, "recall at 3", found, "recall_at_3")
     _row(table, "among candidates", found, "candidate_recall", f"the best {found.candidates}")
     if found.recall_lost_to_blocking is not None:
-        _row(table, "lost to blocking", found, "recall_lost_to_blocking", "of queries with a match: no partner is open")
+        label = "lost to blocking" if found.in_blocks else "blocks would lose"
+        _row(table, label, found, "recall_lost_to_blocking", "of queries with a match: no partner is open")
     return table
 
 

@@ -49,10 +49,10 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     `_low` and `_high` bound the 95 % interval from a bootstrap over `groups` sibling groups. `accept_threshold`: the
     probability, or without calibration the score, from which on a match is accepted; None where no threshold is known.
     `candidate_recall`: a right offer among the candidates, bounds all re-ranking. `recall_lost_to_blocking`: queries
-    with a match all of whose partners are blocked ÷ queries with a match; None without blocks. `held_back`: decisions
-    that reach the threshold and go to people all the same: product codes contradict each other, or another product is
-    nearly as good. `recall_with_review` is an upper bound; `review` has the validator model. `match_rate_promised`: the
-    share of queries with a match that the threshold holds for.
+    with a match all of whose partners are blocked ÷ queries with a match, or would be if not `in_blocks`; None where no
+    blocks were asked about. `held_back`: decisions that reach the threshold and go to people all the same: product
+    codes contradict each other, or another product is nearly as good. `recall_with_review` is an upper bound; `review`
+    has the validator model. `match_rate_promised`: the share of queries with a match that the threshold holds for.
     """
 
     dataset: str
@@ -64,6 +64,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     groups: int
     candidates: int
     excludes_own_seller: bool
+    in_blocks: bool
     aucpr: float | None
     aucpr_low: float | None
     aucpr_high: float | None

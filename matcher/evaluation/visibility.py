@@ -40,13 +40,6 @@ class Visibility(Struct, frozen=True, kw_only=True):
             seen &= self.arrival[rows] < self.arrival[query]
         return seen
 
-    def passes_blocking(self, query: int, rows: I64Array) -> BoolArray:
-        """bool[m]: which of the offers in `rows` the blocking rule lets the query see."""
-        if self.allowed is None:
-            return np.ones(len(rows), np.bool_)
-        passed: BoolArray = self.allowed(np.array([query], np.int64), rows)[0]
-        return passed
-
 
 def visibility_of(
     dataset: Dataset, *, exclude_own_seller: bool, stream: bool, allowed: Allowed | None = None

@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from matcher.arrays import F32Array, F64Array
+from matcher.evaluation.blocking import brand_rule
 from matcher.evaluation.decisions import Answers, Scorer, ask
 from matcher.evaluation.visibility import visibility_of
 from matcher.model.bundle import Bundle, Logistic, Search, Thresholds
@@ -49,7 +50,12 @@ class Held(Struct, frozen=True, kw_only=True):
 
     def answers(self, search: Search) -> Answers:
         """Every offer asked against the others. ValueError where no offer has a product."""
-        visible = visibility_of(self.dataset, exclude_own_seller=search.exclude_own_seller, stream=False)
+        visible = visibility_of(
+            self.dataset,
+            exclude_own_seller=search.exclude_own_seller,
+            stream=False,
+            allowed=brand_rule(self.dataset.offers) if search.brand_blocks else None,
+        )
         return ask(self.dataset, self.embed(self.dataset), visible, k=search.candidates, scorer=self.scorer)
 
 
@@ -99,7 +105,11 @@ def draft(
             held = _by_embedding(datasets, folds, seed, fit_embedding)
             return Draft(bundle=bundle, fitted=fitted, folds=tuple(held), pairs=None, pair_scores=None)
         options = msgspec.structs.replace(
-            verifier, folds=folds, seed=seed, exclude_own_seller=search.exclude_own_seller
+            verifier,
+            folds=folds,
+            seed=seed,
+            exclude_own_seller=search.exclude_own_seller,
+            brand_blocks=search.brand_blocks,
         )
         pairs = training_pairs(
             datasets, options, fit_embedding, lambda done, of: on_progress(Doing("evidence of pairs", done, of))

@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from matcher.arrays import BoolArray, F32Array, I64Array
+from matcher.evaluation.blocking import brand_rule
 from matcher.evaluation.retrieval import nearest
 from matcher.evaluation.visibility import visibility_of
 from matcher.training.dataset import Dataset
@@ -34,7 +35,8 @@ class VerifierOptions(Struct, frozen=True, kw_only=True):
     """How a verifier is trained.
 
     `candidates` of each offer become pairs. `cosines`: which of `COSINES` it may read. `groups`: the groups of evidence
-    that it may read, None: all. `labelled`: labelled pairs of the datasets are learned from too.
+    that it may read, None: all. `labelled`: labelled pairs of the datasets are learned from too. `exclude_own_seller`
+    and `brand_blocks` as in `matcher.model.bundle.Search`: what is never searched need not be judged.
     """
 
     candidates: Annotated[int, Meta(ge=1, le=1_000)] = 15
@@ -43,6 +45,7 @@ class VerifierOptions(Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] | None = None
     labelled: bool = True
     exclude_own_seller: bool = True
+    brand_blocks: bool = False
     boosting: BoostingOptions = BoostingOptions()
     seed: int = 0
 
@@ -174,7 +177,12 @@ def pairs_within(
     products = product_labels(dataset)
     known = np.array([product is not None for product in dataset.products], np.bool_)
     if known.any():
-        visible = visibility_of(dataset, exclude_own_seller=options.exclude_own_seller, stream=False)
+        visible = visibility_of(
+            dataset,
+            exclude_own_seller=options.exclude_own_seller,
+            stream=False,
+            allowed=brand_rule(dataset.offers) if options.brand_blocks else None,
+        )
         found = nearest(embeddings, np.flatnonzero(known), options.candidates, visible)
         queries = np.repeat(found.queries, found.rows.shape[1])
         rows = found.rows.ravel()

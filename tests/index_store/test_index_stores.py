@@ -22,7 +22,7 @@ from index_store.cells.store import CellStore
 from index_store.flat import FlatStore
 from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, Hits, IndexStore
 
-EVERYTHING = Effort(probes=10**6, plain=10**6, branded=10**6, fetch=2048, fetch_branded=2048)
+EVERYTHING = Effort(probes=10**6, kept=10**6, fetch=2048, fetch_kept=4096, rank=2048)
 LEAST_FOR_CELLS = 24
 
 
@@ -154,6 +154,8 @@ def machine_of(make: MakeStore) -> type[RuleBasedStateMachine]:
             if entries:
                 stored = self.store.reconstruct(keys_of(*entries))
                 np.testing.assert_array_equal(stored, [vector for vector, _, _ in entries.values()])
+                labels = np.stack(self.store.labels(keys_of(*entries)), axis=1)
+                np.testing.assert_array_equal(labels, [label for _, *label in entries.values()])
 
         def teardown(self) -> None:
             if hasattr(self, "store"):
@@ -290,11 +292,14 @@ def test_an_empty_index_and_an_empty_batch_are_answered(make_store: MakeStore) -
 
 def test_unknown_keys_are_ignored_in_removal_and_nan_in_reconstruction(make_store: MakeStore) -> None:
     store = make_store(2)
-    store.upsert(keys_of(1, 2), np.eye(2, dtype=np.float32), codes_of(0, 0))
+    store.upsert(keys_of(1, 2), np.eye(2, dtype=np.float32), codes_of(5, 6), codes_of(7, 8))
     assert store.remove(keys_of(9, 1, 1, 2**62)) == 1
     rows = store.reconstruct(keys_of(1, 2))
     assert np.isnan(rows[0]).all()
     assert rows[1].tolist() == [0, 1]
+    sellers, blocks = store.labels(keys_of(1, 2, 2**62))
+    assert (sellers.tolist(), blocks.tolist()) == ([NO_SELLER, 6, NO_SELLER], [NO_BLOCK, 8, NO_BLOCK])
+    assert (sellers.dtype, blocks.dtype) == (np.int32, np.int32)
 
 
 GOOD = (keys_of(1, 2), np.eye(2, dtype=np.float32), codes_of(0, 0))

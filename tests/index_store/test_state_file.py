@@ -93,7 +93,7 @@ def test_what_was_applied_is_there_after_reopening(path: Path) -> None:
         assert len(ledger) == 600
         stored = state.by_keys([*(row.key for row in ledger.values()), 10**9])
         assert {offer.offer_id: key for key, offer in stored.items()} == {o: row.key for o, row in ledger.items()}
-        sizes = [len(keys) for keys, _, _ in state.live_vectors(chunk=250)]
+        sizes = [len(keys) for keys, *_ in state.live_vectors(chunk=250)]
         assert sizes == [250, 250, 100]
         assert state.audit() == ()
 
@@ -192,6 +192,31 @@ def test_a_file_from_before_raw_features_goes_on_without_them_and_is_refused_whe
         State(path, replace(IDENTITY, raw_features=True))
 
 
+def test_a_file_from_before_blocks_goes_on_without_them_and_is_refused_where_they_are_needed(path: Path) -> None:
+    path.parent.mkdir()
+    old = open_state_file_of_schema_1(path)
+    migrate(old, MIGRATIONS[:3])
+    old.execute("INSERT INTO raw_features VALUES (1, x'01', NULL)")
+    old.execute("UPDATE facts SET value = 'true' WHERE name = 'raw_features'")
+    old.close()
+    identity = replace(IDENTITY, raw_features=True)
+    with State(path, identity) as state:
+        assert state._connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        assert [blocks.tolist() for *_, blocks in state.live_vectors()] == [[-1]]
+        assert state.contents([1])[1].image == b"\x01"
+        state.apply(Changes(decisions=[DecisionRow("held", Version(0, 9), "p9", "offer.new_product", 0)]))
+        assert [blocks.tolist() for *_, blocks in state.live_vectors()] == [[-1, -1]]
+        assert (state.block_names(), state.block_sizes(), state.audit()) == ([], {None: 2}, ())
+    with pytest.raises(StateMismatch, match=r"blocks 0, not 1.*delete .*rebuilt from the log"):
+        State(path, replace(identity, blocks=1))
+
+
+def test_blocks_read_by_another_rule_are_refused(path: Path) -> None:
+    State(path, replace(IDENTITY, blocks=1)).close()
+    with pytest.raises(StateMismatch, match="blocks 1, not 2"):
+        State(path, replace(IDENTITY, blocks=2))
+
+
 def open_state_file_of_schema_1(path: Path) -> sqlite3.Connection:
     """What the first version left behind: one live offer, and one whose features wait for their decision."""
     vector = np.ones(DIM, "<f2").tobytes()
@@ -209,8 +234,10 @@ def open_state_file_of_schema_1(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def test_raw_features_that_a_state_does_not_keep_are_refused(path: Path) -> None:
+def test_raw_features_and_blocks_that_a_state_does_not_keep_are_refused(path: Path) -> None:
     with State(path, IDENTITY) as state:
+        with pytest.raises(ValueError, match="bring blocks; this state has none"):
+            state.apply(Changes([feature(0, block="nike")], [decision(0)]))
         with pytest.raises(ValueError, match="brings raw features; this state keeps none"):
             state.apply(Changes([feature(0, image=b"i")], [decision(0)]))
         assert state.counts().offers == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,19 @@ from index_store.store import NO_SELLER
 from index_store.verify import verify
 
 DIM = 3
-IDENTITY = Identity(bundle="first", dim=DIM, partition=0, topics=("offer-features", "matches"), raw_features=True)
+IDENTITY = Identity(
+    bundle="first", dim=DIM, partition=0, topics=("offer-features", "matches"), raw_features=True, blocks=1
+)
 
 
-def feature(offer_id: str, offset: int, number: int = 0, seller: str | None = "s") -> FeatureRow:
+def feature(
+    offer_id: str, offset: int, number: int = 0, seller: str | None = "s", block: str | None = None
+) -> FeatureRow:
     vector = np.array([number, offset, 1], dtype=np.float32)
     image = f"image {number}".encode() if number % 3 else None
     text = f"text {number}".encode() if number % 2 else None
     payload = f"payload {number}".encode()
-    return FeatureRow(offer_id, Version(0, offset), seller, payload, vector, image, text, seen_at=10 * number)
+    return FeatureRow(offer_id, Version(0, offset), seller, payload, vector, image, text, 10 * number, block)
 
 
 def decision(offer_id: str, offset: int, product: str | None, number: int = 0) -> DecisionRow:
@@ -39,10 +43,11 @@ def decision(offer_id: str, offset: int, product: str | None, number: int = 0) -
 @dataclass(frozen=True)
 class Expected:
     ledger: dict[str, tuple[int, str | None, int]]
-    live: dict[str, tuple[bytes, str | None, bytes, bytes | None, bytes | None, int]]
+    live: dict[str, tuple[bytes, str | None, str | None, bytes, bytes | None, bytes | None, int]]
     members: dict[str, int]
     founded: dict[str, int]
     pending: int
+    blocks: list[str]
 
 
 def fold_by_definition(features: list[FeatureRow], decisions: list[DecisionRow]) -> Expected:
@@ -62,7 +67,8 @@ def fold_by_definition(features: list[FeatureRow], decisions: list[DecisionRow])
         found = latest.get((offer_id, row.version))
         if row.product_id is not None and found is not None:
             raw = found.image, found.text
-            live[offer_id] = (found.vector.tobytes(), found.seller_id, found.payload, *raw, found.seen_at)
+            labels = found.seller_id, found.block
+            live[offer_id] = (found.vector.tobytes(), *labels, found.payload, *raw, found.seen_at)
     members = Counter(row.product_id for row in ledger.values() if row.product_id is not None)
     return Expected(
         ledger={o: (row.version.offset, row.product_id, row.updated_at) for o, row in ledger.items()},
@@ -70,6 +76,7 @@ def fold_by_definition(features: list[FeatureRow], decisions: list[DecisionRow])
         members=dict(members),
         founded=founded,
         pending=sum(o not in ledger or version > ledger[o].version for o, version in latest),
+        blocks=list(dict.fromkeys(row.block for row in features if row.block)),
     )
 
 
@@ -82,15 +89,17 @@ def observe(state: State, ids: list[str]) -> Expected:
     live = {}
     connection = state._connection
     seen_at = dict(connection.execute("SELECT key, seen_at FROM vectors"))
-    for keys, vectors, codes in state.live_vectors(chunk=2):
-        for key, vector, code in zip(keys.tolist(), vectors, codes, strict=True):
+    names = [*state.block_names(), None]  # NO_BLOCK names the last
+    for keys, vectors, codes, blocks in state.live_vectors(chunk=2):
+        for key, vector, code, block in zip(keys.tolist(), vectors, codes, blocks.tolist(), strict=True):
             offer = stored[key]
             assert offer.payload is not None
             assert [code] == state.seller_codes([offer.seller_id]).tolist()
             said = contents.pop(key)
             assert said.payload == offer.payload
             raw = said.image, said.text
-            live[offer.offer_id] = (vector.tobytes(), offer.seller_id, offer.payload, *raw, seen_at.pop(key))
+            labels = offer.seller_id, names[block]
+            live[offer.offer_id] = (vector.tobytes(), *labels, offer.payload, *raw, seen_at.pop(key))
     assert not contents
     assert not seen_at
     assert {key: (row.offer_id, row.product_id, row.version) for key, row in rows.items()} == {
@@ -109,14 +118,16 @@ def observe(state: State, ids: list[str]) -> Expected:
         members={name: members for name, members, _ in products if members},
         founded={name: offset for name, _, offset in products},
         pending=counts.pending,
+        blocks=state.block_names(),
     )
 
 
 ids = st.sampled_from(["a", "b", "c"])
 offsets = st.integers(0, 4)
-feature_logs = st.lists(st.tuples(ids, offsets, st.sampled_from([None, "s", "t"])), max_size=12).map(
-    lambda rows: [feature(o, offset, number, seller) for number, (o, offset, seller) in enumerate(rows)]
-)
+feature_logs = st.lists(
+    st.tuples(ids, offsets, st.sampled_from([None, "s", "t"]), st.sampled_from([None, "nike", "puma", "asics"])),
+    max_size=12,
+).map(lambda rows: [feature(o, offset, number, *more) for number, (o, offset, *more) in enumerate(rows)])
 decision_logs = st.lists(st.tuples(ids, offsets, st.sampled_from([None, "p", "q", "r"])), max_size=12).map(
     lambda rows: [decision(o, offset, product, number) for number, (o, offset, product) in enumerate(rows)]
 )
@@ -124,7 +135,7 @@ decision_logs = st.lists(st.tuples(ids, offsets, st.sampled_from([None, "p", "q"
 
 def apply_to_index(index: FlatStore, applied: Applied) -> None:
     index.remove(applied.removed)
-    index.upsert(applied.keys, applied.vectors, applied.sellers)
+    index.upsert(applied.keys, applied.vectors, applied.sellers, applied.blocks)
 
 
 @settings(max_examples=30, deadline=None)
@@ -153,8 +164,8 @@ def test_any_interleaving_in_any_batches_with_restarts_ends_in_the_same_state(
             if data.draw(st.integers(0, 4), label="restart if 0") == 0:
                 state.close()
                 state, index = State(path, IDENTITY), FlatStore(DIM)
-                for keys, vectors, sellers in state.live_vectors():
-                    index.upsert(keys, vectors, sellers)
+                for rows in state.live_vectors():
+                    index.upsert(*rows)
             # At every point, not only at the end: what the prefixes say is what the state and the index hold.
             expected = fold_by_definition(features[: done[0]], decisions[: done[1]])
             assert observe(state, ["a", "b", "c"]) == expected
@@ -272,3 +283,21 @@ def test_sellers_keep_their_codes_and_a_missing_one_equals_no_one(state: State) 
     assert created.tolist() == [created[0], code, created[0], NO_SELLER]
     assert created[0] not in (code, NO_SELLER)
     assert state.seller_codes(["new"]).tolist() == [created[0]]
+
+
+def test_blocks_are_numbered_as_the_log_has_them_wherever_features_are_left_out(state: State) -> None:
+    first = state.apply(Changes([feature("a", 1, block="nike")], [decision("a", 1, "p")], blocks=["puma", "nike"]))
+    assert (first.new_blocks, first.blocks.tolist()) == (("puma", "nike"), [1])
+    second = state.apply(Changes([feature("b", 2, block="puma"), feature("c", 3)], [decision("b", 2, "q")]))
+    assert (second.new_blocks, second.blocks.tolist()) == ((), [0])
+    assert state.block_names() == ["puma", "nike"]
+    state.apply(Changes(decisions=[decision("c", 3, "r")]))
+    assert state.block_sizes() == {"nike": 1, "puma": 1, None: 1}
+
+
+def test_a_block_that_a_failed_batch_brought_is_not_known(state: State) -> None:
+    with pytest.raises(VersionsNotComparable):
+        state.apply(Changes([feature("a", 1, block="nike"), replace(feature("a", 2), version=Version(1, 2))]))
+    assert state.block_names() == []
+    applied = state.apply(Changes([feature("a", 1, block="puma")], [decision("a", 1, "p")]))
+    assert applied.blocks.tolist() == [0]

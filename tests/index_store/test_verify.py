@@ -18,10 +18,13 @@ DIM = 2
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[State]:
-    with State(tmp_path / "state.sqlite", Identity("first", DIM, 0, ("offer-features", "matches"))) as opened:
+    with State(tmp_path / "state.sqlite", Identity("first", DIM, 0, ("offer-features", "matches"), blocks=1)) as opened:
         opened.apply(
             Changes(
-                [FeatureRow(f"o{n}", Version(0, n), "s", b"", np.array([n, 1], np.float32)) for n in range(10)],
+                [
+                    FeatureRow(f"o{n}", Version(0, n), "s", b"", np.array([n, 1], np.float32), block="nike")
+                    for n in range(10)
+                ],
                 [DecisionRow(f"o{n}", Version(0, n), f"p{n // 3}", "offer.matched", 0) for n in range(12)],
             )
         )
@@ -31,13 +34,17 @@ def state(tmp_path: Path) -> Iterator[State]:
 @pytest.fixture
 def index(state: State) -> FlatStore:
     store = FlatStore(DIM)
-    for keys, vectors, sellers in state.live_vectors():
-        store.upsert(keys, vectors, sellers)
+    for rows in state.live_vectors():
+        store.upsert(*rows)
     return store
 
 
 def one(value: int) -> np.ndarray:
     return np.array([value], dtype=np.int64)
+
+
+def label(value: int) -> np.ndarray:
+    return np.array([value], dtype=np.int32)
 
 
 def test_an_index_loaded_from_the_state_agrees(state: State, index: FlatStore) -> None:
@@ -48,14 +55,24 @@ def test_an_index_loaded_from_the_state_agrees(state: State, index: FlatStore) -
 def test_missing_differing_and_foreign_entries_are_each_named(state: State, index: FlatStore) -> None:
     keys = {offer_id: row.key for offer_id, row in state.ledger(["o1", "o2", "o11"]).items()}
     index.remove(one(keys["o1"]))
-    index.upsert(one(keys["o2"]), np.array([[2, 2]], np.float32), np.array([0], np.int32))
-    index.upsert(one(keys["o11"]), np.array([[2, 2]], np.float32), np.array([0], np.int32))
+    index.upsert(one(keys["o2"]), np.array([[2, 2]], np.float32), label(0), label(0))
+    index.upsert(one(keys["o11"]), np.array([[2, 2]], np.float32), label(0), label(0))
     result = verify(state, index)
     assert (result.ok, result.offers, result.indexed) == (False, 10, 10)
     assert result.problems == (
         f"1 live offers are missing from the index (keys {keys['o1']})",
         f"1 live offers have another vector in the index (keys {keys['o2']})",
         "1 entries of the index are no live offers",
+    )
+
+
+def test_an_entry_with_another_seller_or_in_another_block_is_named(state: State, index: FlatStore) -> None:
+    keys = {offer_id: row.key for offer_id, row in state.ledger(["o1", "o2"]).items()}
+    index.upsert(one(keys["o1"]), np.array([[1, 1]], np.float32), label(7), label(0))
+    index.upsert(one(keys["o2"]), np.array([[2, 1]], np.float32), label(0), label(-1))
+    assert verify(state, index).problems == (
+        f"1 live offers have another seller in the index (keys {keys['o1']})",
+        f"1 live offers are in another block in the index (keys {keys['o2']})",
     )
 
 
@@ -67,10 +84,12 @@ def test_missing_differing_and_foreign_entries_are_each_named(state: State, inde
         ("INSERT INTO raw_features VALUES (99, NULL, NULL)", "raw features without a vector"),
         ("UPDATE facts SET value = 'true' WHERE name = 'raw_features'", "a vector without raw features"),
         ("UPDATE vectors SET seller_code = 77 WHERE key = 1", "unknown seller"),
+        ("UPDATE vectors SET block = 77 WHERE key = 1", "unknown block"),
+        ("UPDATE blocks SET number = 5", "not numbered one after the other"),
         ("UPDATE products SET members = members + 1 WHERE product_id = 'p0'", "another number of members"),
         ("DELETE FROM products WHERE product_id = 'p0'", "are not in the table of products"),
         (
-            "INSERT INTO pending VALUES ('o3', 0, 3, NULL, x'', x'', NULL, NULL, 0)",
+            "INSERT INTO pending VALUES ('o3', 0, 3, NULL, x'', x'', NULL, NULL, 0, NULL)",
             "held although their version is decided",
         ),
         ("UPDATE totals SET live = live + 1", "running totals differ"),

@@ -5,10 +5,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from matcher.arrays import F32Array
+from matcher.brands import compatible, read_brand
+from matcher.brands.names import names_in
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
 from matcher.deciding.content import Content
 from matcher.deciding.known import Hit, Known, exact_scores
+from matcher.events.offer import Offer
 from matcher.events.place import Version
+
+
+def sees(asking: Offer, other: Offer) -> bool:
+    """The rule of brand blocks, straight from the two offers."""
+    own, its = read_brand(asking.brand), read_brand(other.brand)
+    return own is None or its is None or compatible(own, its) or its.key in names_in(asking.title)
 
 
 class ExactMemory:
@@ -26,12 +35,20 @@ class ExactMemory:
     def products(self, offer_ids: Sequence[str]) -> Mapping[str, str]:
         return {offer_id: self.live[offer_id].product_id for offer_id in offer_ids if offer_id in self.live}
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
+    def nearest(
+        self,
+        vectors: F32Array,
+        k: int,
+        not_sellers: Sequence[str | None] | None,
+        by_brand: Sequence[Offer] | None = None,
+    ) -> Sequence[Sequence[Hit]]:
         sellers = [None] * len(vectors) if not_sellers is None else not_sellers
-        return [self._nearest(vector, k, seller) for vector, seller in zip(vectors, sellers, strict=True)]
+        asking = [None] * len(vectors) if by_brand is None else by_brand
+        return [self._nearest(vector, k, *more) for vector, *more in zip(vectors, sellers, asking, strict=True)]
 
-    def _nearest(self, vector: F32Array, k: int, seller: str | None) -> list[Hit]:
+    def _nearest(self, vector: F32Array, k: int, seller: str | None, asking: Offer | None) -> list[Hit]:
         allowed = [known for known in self.live.values() if not seller or self._seller(known) != seller]
+        allowed = [known for known in allowed if asking is None or sees(asking, self.said[known.offer_id].offer)]
         if not allowed:
             return []
         scores = exact_scores(vector.astype("f8"), np.stack([known.vector for known in allowed]))

@@ -23,6 +23,7 @@ def a_bundle(
     text_weight: float = 0.6,
     candidates: int = 3,
     exclude_own_seller: bool = True,
+    brand_blocks: bool = False,
     margin: float = 0.05,
     slope: float = 20.0,
     even_score: float = 0.8,
@@ -36,7 +37,7 @@ def a_bundle(
         projection=Concatenation(image_weight=image_weight, text_weight=text_weight),
         calibration=Logistic(slope=slope, intercept=-slope * even_score),
         thresholds=Thresholds(accept=0.9, review=0.3, margin=margin),
-        search=Search(candidates=candidates, exclude_own_seller=exclude_own_seller),
+        search=Search(candidates=candidates, exclude_own_seller=exclude_own_seller, brand_blocks=brand_blocks),
         match_rate=0.5,
     )
     return msgspec.structs.replace(bundle, fingerprint=fingerprint_of(bundle))

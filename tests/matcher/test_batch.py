@@ -26,7 +26,7 @@ from matcher.model.projection import project
 from matcher.money import numbers_of
 from matcher.verifier.scoring import cosine_pairs
 from matcher.verifier.traits import read_traits
-from tests.matcher.exact_memory import ExactMemory
+from tests.matcher.exact_memory import ExactMemory, sees
 from tests.matcher.making import a_bundle, features_of, features_record_of, half, withdrawal_record_of
 
 METRICS = Metrics()
@@ -44,13 +44,21 @@ GTINS = [None, "4006381333931", "12345670", "not a code"]
 
 
 class Event(NamedTuple):
-    """One record in short. `version` is an offset; features come from `look`, None withdraws the offer."""
+    """One record in short. `version` is an offset; features come from `look`, None withdraws the offer. `title` None:
+    the look."""
 
     offer: str
     version: int
     look: str | None
     seller: str | None = None
     gtin: str | None = None
+    brand: str | None = None
+    title: str | None = None
+
+
+def offer_of(event: Event) -> Offer:
+    title = event.title or event.look
+    return Offer(offer_id=event.offer, seller_id=event.seller, gtin=event.gtin, title=title, brand=event.brand)
 
 
 def record_of(event: Event, offset: int) -> Record:
@@ -58,8 +66,7 @@ def record_of(event: Event, offset: int) -> Record:
     version = Version(ord(event.offer) % 2, event.version)
     if event.look is None:
         return withdrawal_record_of(event.offer, version, offset)
-    offer = Offer(offer_id=event.offer, seller_id=event.seller, gtin=event.gtin, title=event.look)
-    return features_record_of(features_of(offer, version, LOOKS[event.look], [1.0, 0.0, 0.0, 0.0]), offset)
+    return features_record_of(features_of(offer_of(event), version, LOOKS[event.look], [1.0, 0.0, 0.0, 0.0]), offset)
 
 
 def records_of(events: Sequence[Event]) -> list[Record]:
@@ -115,7 +122,8 @@ def by_the_book(events: Sequence[Event], bundle: Bundle) -> list[tuple]:
         ranked = []
         for other, its_version, product, its_vector in live.values():
             own = event.seller is not None and event.seller == other.seller
-            if not (own and bundle.search.exclude_own_seller):
+            blocked = bundle.search.brand_blocks and not sees(offer_of(event), offer_of(other))
+            if not (own and bundle.search.exclude_own_seller) and not blocked:
                 score = sum(float(a) * float(b) for a, b in zip(vector, its_vector, strict=True))
                 ranked.append((-score, its_version, product, other))
         ranked.sort(key=lambda entry: entry[:2])
@@ -136,7 +144,7 @@ def verified(event: Event, ranked: list[tuple], bundle: Bundle) -> list[tuple]:
 
 def pair_score(one: Event, other: Event, bundle: Bundle) -> float:
     """Log odds of two offers alone, read from their events; looked up where the same two were scored before."""
-    key = (bundle.fingerprint, one.look, one.gtin, other.look, other.gtin)
+    key = (bundle.fingerprint, *one[2:], *other[2:])
     if key not in SCORED:
         SCORED[key] = score_alone(one, other, bundle)
     return SCORED[key]

@@ -32,7 +32,8 @@ def test_it_is_what_a_matcher_uses_when_nothing_else_is_said(starter: Bundle) ->
 
 def test_it_is_complete_and_unchanged(starter: Bundle) -> None:
     assert starter.trained
-    assert starter.fingerprint == fingerprint_of(starter)
+    assert starter.fingerprint == fingerprint_of(starter) == "82b3fc2190e57a4e"
+    assert not starter.search.brand_blocks
     assert starter.network is not None
     assert starter.pair_verifier is not None
 

@@ -6,10 +6,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from consumers.datasets import DatasetUnusable, Needs
 from matcher.settings import Encoder, Settings
+from matcher.training.labelled import Unlearnable
+from matcher.training.recipe import Recipe
 from offermatch import learning
+from offermatch.cli import app
 from offermatch.learning import cache_folder, datasets_for
 from tests.consumers.datasets_making import ROWS, write_pairs, write_table
 
@@ -70,3 +74,29 @@ def test_the_cache_is_in_the_home_folder_unless_it_is_set(tmp_path: Path, monkey
     monkeypatch.delenv("OFFERMATCH_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "offermatch" / "features"
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [([], False), (["--brand-blocks"], True)])
+def test_a_bundle_gets_brand_blocks_where_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: bool
+) -> None:
+    asked: list[Recipe] = []
+
+    def train_bundle(folders: object, out: object, recipe: Recipe, *_: object, **__: object) -> None:
+        asked.append(recipe)
+        raise Unlearnable("no more of it")
+
+    monkeypatch.setattr(learning, "train_bundle", train_bundle)
+    CliRunner().invoke(app, ["train", str(tmp_path), "--out", str(tmp_path / "bundle"), *arguments])
+    assert [recipe.search.brand_blocks for recipe in asked] == [expected]
+
+
+def test_evaluation_tells_what_blocks_would_lose_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OFFERMATCH_ENCODER_MODEL", "dummy")
+    folder = write_table(tmp_path / "shop", [{**ROWS[0], "brand": "Nike"}, {**ROWS[1], "brand": "Puma"}, ROWS[2]])
+    command = ["evaluate", str(folder), "--bundle", "untrained-dummy", "--json"]
+    plain, told = (CliRunner().invoke(app, [*command, *more]) for more in ([], ["--blocks"]))
+    figures = [msgspec.json.decode(done.stdout.splitlines()[-1]) for done in (plain, told)]
+    assert [one["recall_lost_to_blocking"] for one in figures] == [None, 1.0]
+    assert figures[0]["aucpr"] == figures[1]["aucpr"]
+    assert "blocks would lose" in told.stdout

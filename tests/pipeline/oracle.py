@@ -54,7 +54,7 @@ def content_of(folder: Path, bundle: str, topics: Topics) -> Mapping[str, LiveOf
         assert found.ok, found.problems
         state, _ = memory.stores()
         content = {}
-        for keys, vectors, _ in state.live_vectors():
+        for keys, vectors, *_ in state.live_vectors():
             stored = state.by_keys(keys)
             for key, vector in zip(keys.tolist(), vectors, strict=True):
                 offer = stored[key]

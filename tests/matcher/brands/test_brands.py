@@ -1,11 +1,14 @@
 """Brands: one name for many spellings, and what can be one brand; the table finds exactly what the rule says."""
 
+import hashlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matcher.brands import BRANDLESS, BrandTable, compatible, read_brand
+from matcher.brands import BRANDLESS, READING, BrandTable, compatible, read_brand
 from matcher.brands.names import names_in
+from matcher.brands.words import ALIASES, ARTICLES, JOINING, LEGAL, NO_BRAND
 
 SPELLINGS = [
     ["H&M", "H & M", "h &amp; m", "Hennes & Mauritz", "HENNES and MAURITZ AB", "H and M", "H＆M"],
@@ -145,3 +148,20 @@ def test_compatible_is_symmetric_and_a_brand_is_compatible_with_itself(one, othe
     left, right = read_brand(one), read_brand(other)
     assert compatible(left, right) == compatible(right, left)
     assert compatible(left, left)
+
+
+def test_names_are_read_as_ever_or_the_reading_has_another_number() -> None:
+    """States hold names: who changes what `read_brand` gives raises `READING` and sets these down anew."""
+    texts = [text for spellings in SPELLINGS for text in spellings]
+    texts += [
+        "  Zoë's® B&B GmbH &amp; Co. KG",
+        "The North Face, Inc.",
+        "www.shop.de",
+        "n/a",
+        "ＮＩＫＥ",
+        "Škoda Auto a.s.",
+        "3M™",
+    ]
+    named = [brand.name if (brand := read_brand(text)) else None for text in texts]
+    digest = hashlib.sha256(repr((named, ALIASES, *map(sorted, (LEGAL, ARTICLES, JOINING, NO_BRAND)))).encode())
+    assert (READING, digest.hexdigest()[:16]) == (1, "b855ee8d49dbfd19")

@@ -1,7 +1,10 @@
 """The matcher's further rules in an evaluation: what is held back for people, and what brand blocks leave out."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from matcher.evaluation.blocking import brand_rule
 from matcher.evaluation.decisions import ask
@@ -10,8 +13,12 @@ from matcher.evaluation.figures import accepted
 from matcher.evaluation.held import hold_back
 from matcher.evaluation.match_rates import mixture
 from matcher.evaluation.misses import Miss
+from matcher.evaluation.render import evaluation_view
 from matcher.evaluation.review import in_review
 from matcher.evaluation.visibility import codes, visibility_of
+from matcher.model.bundle import Search
+from matcher.training.drafts import Held
+from matcher.verifier.training import VerifierOptions, pairs_within
 from tests.matcher.evaluation.making import a_dataset, directions
 
 ONE, OTHER, WRONG = "4006381333931", "5901234123457", "4006381333930"
@@ -108,6 +115,36 @@ def test_recall_lost_to_blocking_is_a_figure(mode) -> None:
     found = evaluate(dataset, vectors, model, groups=groups, mode=mode, draws=20).evaluation
     assert found.recall_lost_to_blocking == pytest.approx(0.5)
     assert found.misses.lost_to_blocking == (2 if mode == "all" else 1)
+    assert found.in_blocks
     without = evaluate(dataset, vectors, Model(candidates=3), groups=groups, mode=mode, draws=20).evaluation
     assert without.recall_lost_to_blocking is None
     assert without.recall_at_1 == 1
+
+
+def test_what_blocks_would_lose_can_be_told_where_there_are_none() -> None:
+    dataset = a_dataset(["a", "a", "b", "b", "c"], brands=["Nike", "Puma", "Sony", "SONY", None])
+    model = Model(candidates=3, considered=brand_rule(dataset.offers))
+    found = evaluate(dataset, directions([0, 1, 40, 41, 90]), model, groups=np.arange(5), draws=20).evaluation
+    assert found.recall_lost_to_blocking == pytest.approx(0.5)
+    assert (found.in_blocks, found.recall_at_1, found.misses.lost_to_blocking) == (False, 1, 0)
+    out = io.StringIO()
+    Console(file=out, width=200).print(evaluation_view(found))
+    assert "blocks would lose" in out.getvalue()
+
+
+def test_training_asks_as_a_matcher_with_blocks_does() -> None:
+    dataset = a_dataset(["a", "a", "b", "b", "b"], brands=["Nike", "Puma", "Sony", "SONY", None])
+    vectors = directions([0, 1, 2, 3, 4])
+
+    def open_to(search: Search) -> list[set[int]]:
+        answers = Held(dataset=dataset, embed=lambda _: vectors, scorer=None).answers(search)
+        return [set(rows[rows >= 0].tolist()) for rows in answers.candidates.rows]
+
+    expected = [{4}, {4}, {3, 4}, {2, 4}, {0, 1, 2, 3}]
+    assert open_to(Search(brand_blocks=True)) == expected
+    assert open_to(Search())[0] == {1, 2, 3, 4}
+    left, right, _ = pairs_within(dataset, vectors, VerifierOptions(candidates=4, brand_blocks=True))
+    pairs = {frozenset(pair) for pair in zip(left.tolist(), right.tolist(), strict=True)}
+    assert pairs == {frozenset((row, other)) for row, others in enumerate(expected) for other in others}
+    left, _, _ = pairs_within(dataset, vectors, VerifierOptions(candidates=4))
+    assert len(left) == 10

@@ -35,6 +35,7 @@ def a_dataset(
     encoder="0123456789abcdef",
     images=False,
     numbers=False,
+    brands=None,
 ) -> Dataset:
     """`siblings` products stand close together; a few loud directions tell nothing about products.
 
@@ -55,7 +56,14 @@ def a_dataset(
     return Dataset(
         name="made",
         encoder=EncoderFacts(model="dummy", fingerprint=encoder, image_dim=features.image.shape[1], text_dim=dim),
-        offers=[Offer(offer_id=f"o{row}", seller_id=sellers[row] if sellers else None) for row in range(n)],
+        offers=[
+            Offer(
+                offer_id=f"o{row}",
+                seller_id=sellers[row] if sellers else None,
+                brand=brands[row] if brands else None,
+            )
+            for row in range(n)
+        ],
         features=features,
         products=names,
         styles=[styles[row // offers] if styles else None for row in range(n)],

@@ -129,6 +129,28 @@ def test_out_of_fold_figures_do_not_flatter() -> None:
     assert out_of_fold_figures(answers)["out_of_fold_recall_at_1"] < 0.15  # by chance 2 of 59
 
 
+def test_with_brand_blocks_the_verifier_learns_from_what_is_searched_and_the_bundle_says_so(tmp_path) -> None:
+    brands = ["Nike", "Puma", "Nike"] * 40
+    dataset = a_dataset(products=40, offers=3, siblings=1, noise=0.3, styles=styles(40), brands=brands)
+    made = {
+        blocks: draft(
+            [dataset],
+            "made",
+            projection=QUICK,
+            verifier=TREES,
+            search=Search(brand_blocks=blocks),
+            match_rate=0.5,
+            folds=3,
+            seed=0,
+        )
+        for blocks in (True, False)
+    }
+    # Of three offers of a product only two have one brand, so that 40 of 120 pairs of one product may be searched.
+    assert 0 < made[True].pairs.same.sum() <= 40 < made[False].pairs.same.sum()
+    save_bundle(made[True].bundle, tmp_path)
+    assert load_bundle(str(tmp_path)).search.brand_blocks
+
+
 def test_the_verifier_can_be_left_out() -> None:
     made = train([learning()], "made", msgspec.structs.replace(RECIPE, verifier=None))
     assert made.bundle.verifier is None
