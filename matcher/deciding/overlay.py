@@ -6,13 +6,16 @@ after, or neither, since it may be applied at this very moment.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
-from matcher.arrays import F32Array, F64Array
+from matcher.arrays import BoolArray, F32Array, F64Array
+from matcher.brands import BrandRule
 from matcher.deciding.content import Content
 from matcher.deciding.known import Hit, Known, Memory
 from matcher.deciding.steps import Decided, Expired, Gone, Skipped, Step
+from matcher.events.offer import Offer
 from matcher.events.place import Version
 
 
@@ -69,18 +72,31 @@ class Overlay:
         mine = {offer_id: product for offer_id in offer_ids if (product := self._products.get(offer_id)) is not None}
         return {**self._memory.products(rest), **mine} if rest else mine
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
+    def nearest(
+        self,
+        vectors: F32Array,
+        k: int,
+        not_sellers: Sequence[str | None] | None,
+        by_brand: Sequence[Offer] | None = None,
+    ) -> Sequence[Sequence[Hit]]:
         """See `Memory.nearest`."""
+        allowed = [
+            self._allowed(
+                None if not_sellers is None else not_sellers[row], None if by_brand is None else by_brand[row]
+            )
+            for row in range(len(vectors))
+        ]
         # Exact whatever the order of summation: see `exact_scores`.
         scores = vectors.astype(np.float64) @ self._vectors.T if self._known else np.zeros((len(vectors), 0))
         found: list[list[Hit]] = [[] for _ in vectors]
         open_, fetch, most = list(range(len(vectors))), k, k + len(self._masked)
         while open_:
             sellers = None if not_sellers is None else [not_sellers[row] for row in open_]
+            asking = None if by_brand is None else [by_brand[row] for row in open_]
             still = []
-            for row, hits in zip(open_, self._memory.nearest(vectors[open_], fetch, sellers), strict=True):
+            for row, hits in zip(open_, self._memory.nearest(vectors[open_], fetch, sellers, asking), strict=True):
                 others = [hit for hit in hits if hit.known.offer_id not in self._masked][:k]
-                mine = self._in_flight(scores[row], k, others, None if not_sellers is None else not_sellers[row])
+                mine = self._in_flight(scores[row], k, others, allowed[row])
                 found[row] = sorted([*others, *mine], key=_order)[:k] if mine else others
                 # What was not fetched comes behind the last that was.
                 seen = len(hits) == fetch and len(found[row]) == k and _order(found[row][-1]) <= _order(hits[-1])
@@ -89,16 +105,26 @@ class Overlay:
             open_, fetch = still, min(2 * fetch, most)
         return found
 
+    @cached_property
+    def _brands(self) -> BrandRule:
+        return BrandRule([content.offer for content in self._contents])
+
     def contents(self, known: Sequence[Known]) -> Sequence[Content]:
         """See `Memory.contents`."""
         told = iter(self._memory.contents([one for one in known if one.key >= 0]))
         return [next(told) if one.key >= 0 else self._contents[-1 - one.key] for one in known]
 
-    def _in_flight(self, scores: F64Array, k: int, hits: Sequence[Hit], not_seller: str | None) -> list[Hit]:
-        """The offers in flight that can be among the k nearest, beside `hits`; ties at the edge all stay in."""
-        allowed = np.ones(len(scores), np.bool_)
+    def _allowed(self, not_seller: str | None, asking: Offer | None) -> BoolArray:
+        """Which of the offers in flight one offer may match."""
+        allowed = np.ones(len(self._known), np.bool_)
         if not_seller:
             allowed = self._sellers != self._codes.get(not_seller, NO_CODE - 1)
+        if asking is not None:
+            allowed = allowed & self._brands.seen_by(asking)
+        return allowed
+
+    def _in_flight(self, scores: F64Array, k: int, hits: Sequence[Hit], allowed: BoolArray) -> list[Hit]:
+        """The offers in flight that can be among the k nearest, beside `hits`; ties at the edge all stay in."""
         places = np.flatnonzero(allowed)
         if len(hits) == k:
             places = places[scores[places] >= hits[-1].score]

@@ -16,9 +16,11 @@ from matcher.deciding.content import Content
 from matcher.deciding.known import Hit, Known
 from matcher.deciding.overlay import Overlay
 from matcher.events.envelope import Record
+from matcher.events.offer import Offer
 from matcher.events.place import Version
 from matcher.memory import Memory
 from matcher.model.bundle import Bundle
+from tests.matcher import test_brand_blocks
 from tests.matcher.exact_memory import ExactMemory
 from tests.matcher.making import a_bundle
 from tests.matcher.test_batch import (
@@ -61,7 +63,13 @@ class TornMemory:
         assert not self._decided & set(offer_ids), "what is in flight is known without asking"
         return self._before.products(offer_ids)
 
-    def nearest(self, vectors: F32Array, k: int, not_sellers: Sequence[str | None] | None) -> Sequence[Sequence[Hit]]:
+    def nearest(
+        self,
+        vectors: F32Array,
+        k: int,
+        not_sellers: Sequence[str | None] | None,
+        by_brand: Sequence[Offer] | None = None,
+    ) -> Sequence[Sequence[Hit]]:
         shown = ExactMemory()
         shown.live = {name: known for name, known in self._before.live.items() if name not in self._changing}
         shown.said = {**self._before.said}
@@ -69,7 +77,7 @@ class TornMemory:
             source = self._dice.choice([self._before, self._after, None])
             if source is not None and name in source.live:
                 shown.live[name], shown.said[name] = source.live[name], source.said[name]
-        return shown.nearest(vectors, k, not_sellers)
+        return shown.nearest(vectors, k, not_sellers, by_brand)
 
     def contents(self, known: Sequence[Known]) -> Sequence[Content]:
         assert not self._changing & {one.offer_id for one in known}, "an offer in flight is compared in memory"
@@ -118,6 +126,13 @@ def test_however_far_applying_lags_behind_the_decisions_are_those_of_one_by_one(
     steps = decide_overlapping(records, bundle, cuts, random.Random(seed))
     assert [told(step) for step in steps] == by_the_book(events, bundle)
     assert outcomes(steps) == outcomes(decide(records, bundle, range(1, len(records))))
+
+
+@settings(QUICK, max_examples=40)
+@given(test_brand_blocks.branded_streams(), CUTS, test_brand_blocks.BUNDLES, st.integers(0, 2**32))
+def test_so_it_is_with_blocks_of_brands(events: list[Event], cuts: list[int], bundle: Bundle, seed: int) -> None:
+    steps = decide_overlapping(records_of(events), bundle, cuts, random.Random(seed))
+    assert [told(step) for step in steps] == by_the_book(events, bundle)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
