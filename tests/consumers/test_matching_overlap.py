@@ -207,7 +207,8 @@ class Process:
         self.own()
 
     def finish(self) -> None:
-        while self.worker.busy() or self.kafka.offset != len(self.kafka.features):
+        """Until all is committed and followed."""
+        while self.worker.busy() or self.kafka.offset != len(self.kafka.features) or not self.worker.room(0):
             self.read(BATCH)
             self.poll()
             self.end("committed")
@@ -258,7 +259,7 @@ def contents(memory: Memory) -> dict[str, Any]:
     state, index = memory.stores()
     assert verify(state, index).ok
     found = {}
-    for keys, vectors, _ in state.live_vectors():
+    for keys, vectors, *_ in state.live_vectors():
         for key, vector in zip(keys.tolist(), vectors, strict=True):
             stored = state.by_keys([key])[key]
             found[stored.offer_id] = (tuple(stored.version), stored.product_id, stored.seller_id, vector.tobytes())
