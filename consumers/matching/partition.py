@@ -9,16 +9,18 @@ from consumers.limit import DeadLetterLimit, Tally, notes_of
 from consumers.matching.expiring import Expiring
 from consumers.matching.follower import Follower
 from consumers.matching.probing import RecallWatch
+from consumers.refusals import Refusals
 from matcher.clock import Clock
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
 from matcher.deciding.conditions import Conditions
+from matcher.deciding.steps import place_of
 from matcher.events.envelope import Record
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
 from matcher.settings import Settings
 from producers.decisions import decision_records
-from producers.transaction import Transactions
+from producers.transaction import RefusedError, Transactions
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class OwnedPartition:
         )
         self._conditions = Conditions(bundle, metrics)
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
+        self._refusals = Refusals("matcher")
         self._follower: Follower | None = None
         self._expiring = Expiring(memory, settings.matcher.batch_size, clock)
         self._recall = RecallWatch(number, memory, metrics, clock)
@@ -120,16 +123,26 @@ class OwnedPartition:
             self._follower = None
             self._measure()
 
+    @property
+    def room(self) -> int:
+        """How many records the next batch may have: one alone while Kafka may refuse some."""
+        return 1 if self._refusals else self._settings.matcher.batch_size
+
     def decide(self, records: Sequence[Record], until: float = math.inf) -> None:
         """Decides a batch, publishes it (see `Transactions.publish`), and applies it when it is committed.
 
         Raises what `Transactions.publish` raises, and `DeadLetterLimitError`; nothing has been applied then.
         """
-        steps = decide_batch(records, self._memory, self._bundle, self._metrics)
+        refused = self._refusals.failure(records[0].place)
+        if refused is None:
+            steps = decide_batch(records, self._memory, self._bundle, self._metrics)
+        else:
+            steps = [Refused(records[0], refused)]
         failures = {step.record.offset: step.failure for step in steps if isinstance(step, Refused)}
         tallies = self._limit.judge((record, failures.get(record.offset)) for record in records)
         self._commit(steps, records[-1].offset + 1, tallies, until)
         self._limit.keep(tallies)
+        self._refusals.passed(self._topics.features, self.number, records[-1].offset + 1)
         self._count(steps)
 
     def tend(self) -> None:
@@ -152,12 +165,21 @@ class OwnedPartition:
 
     def _commit(self, steps: Sequence[Step], end: int, tallies: Mapping[int, Tally], until: float = math.inf) -> None:
         """Publishes with `end` as the offset to go on from; then applies."""
-        outgoing = list(decision_records(steps, partition=self.number, topics=self._topics, clock=self._clock))
+        outgoing = [
+            (step, record)
+            for step in steps
+            for record in decision_records([step], partition=self.number, topics=self._topics, clock=self._clock)
+        ]
         place = (self._topics.features, self.number)
         notes = notes_of(self._topics.features, tallies)
         metadata = self._group.group_metadata()
         decided_ms = self._clock.now_ms()
-        ends = self._transactions.publish(outgoing, {place: end}, metadata, notes=notes, until=until)
+        records = [record for _, record in outgoing]
+        try:
+            ends = self._transactions.publish(records, {place: end}, metadata, notes=notes, until=until)
+        except RefusedError as error:
+            self._refusals.take(error, [place_of(step) for step, _ in outgoing])
+            raise
         with self._metrics.stage("apply").time():
             positions = {place: end}
             written = ends.get((self._topics.matches, self.number))

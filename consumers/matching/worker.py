@@ -113,7 +113,8 @@ class MatchWorker:
         return rewinds
 
     def _decide(self, partition: int, owned: OwnedPartition, until: float = math.inf) -> None:
-        batch, self._waiting[partition] = self._waiting[partition], []
+        waiting = self._waiting[partition]
+        batch, self._waiting[partition] = waiting[: owned.room], waiting[owned.room :]
         self._try(partition, lambda: owned.decide(batch, until))
 
     def _try(self, partition: int, publish: Callable[[], None]) -> None:
@@ -121,6 +122,7 @@ class MatchWorker:
         try:
             publish()
         except (FencedError, NotOwnerError) as error:
+            self._waiting[partition] = []  # it came after what failed, and is read again
             # Let the group say whose the partition is. If a successor's, it must not be fenced in turn. It is still
             # ours where Kafka rolled back what took too long since this process stood still, or where a predecessor
             # that stood still did not know yet that it was one.
@@ -129,14 +131,18 @@ class MatchWorker:
             )
             self._broken[partition] = self._clock.monotonic() + self._patience
         except (AbortedError, OutcomeUnknownError) as error:
+            self._waiting[partition] = []
             log.warning("partition %d: asking the log what became of a batch: %s", partition, error)
             self._broken[partition] = self._clock.monotonic()
 
     def drain(self, deadline: float) -> None:
         """Decides what was read. What fails now is left to the successor, who asks the log."""
         for partition, owned in self._owned.items():
-            if self._waiting[partition] and not owned.following and self._clock.monotonic() < deadline:
+            while self._can_decide(partition, owned) and self._clock.monotonic() < deadline:
                 self._decide(partition, owned, until=deadline)
+
+    def _can_decide(self, partition: int, owned: OwnedPartition) -> bool:
+        return bool(self._waiting[partition]) and not owned.following and partition not in self._broken
 
     def close(self) -> None:
         for owned in self._owned.values():

@@ -34,6 +34,7 @@ class FakePartition:
         self.closed = 0
         self.released = 0
         self.start = 5
+        self.room = 10
 
     @property
     def following(self) -> bool:
@@ -391,3 +392,39 @@ def test_the_first_word_of_a_group_does_not_hide_that_the_process_stood_still():
     bench.clock.seconds += RETENTION
     with pytest.raises(StoodStillError):
         bench.worker.revoked([0], lost=True)
+
+
+def test_where_kafka_may_refuse_a_record_the_rest_of_what_was_read_waits():
+    bench = Bench()
+    owned = bench.own()
+    owned.room = 1
+    bench.read(5, 6, 7)
+    bench.worker.poll()
+    owned.room = 10
+    bench.worker.poll()
+    assert owned.decided == [[5], [6, 7]]
+
+
+@pytest.mark.parametrize("failure", [AbortedError("rolled back"), FencedError("a predecessor")])
+def test_what_waited_behind_a_failed_batch_is_read_again(failure: Exception):
+    bench = Bench()
+    owned = bench.own()
+    owned.room, owned.fail_next = 1, failure
+    bench.read(5, 6)
+    bench.worker.poll()
+    bench.clock.seconds += PATIENCE
+    assert bench.worker.poll() == {0: 5}
+    bench.worker.poll()
+    bench.read(5)
+    bench.worker.poll()
+    bench.worker.poll()
+    assert owned.decided == [[5]]
+
+
+def test_draining_goes_on_until_nothing_waits():
+    bench = Bench()
+    owned = bench.own()
+    owned.room = 1
+    bench.read(5, 6, 7)
+    bench.worker.drain(bench.clock.seconds + 3)
+    assert owned.decided == [[5], [6], [7]]
