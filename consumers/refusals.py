@@ -1,7 +1,7 @@
 """Records whose outcome Kafka refuses to take: tried alone, then dead letters, so that no transaction fails for ever.
 
-Kafka refuses whole batches. Where one record of a transaction was refused it is to blame; of several, each is suspected,
-and goes into a transaction of its own: there it passes, or is found out.
+Kafka refuses whole batches. Where one record of a transaction was refused it is to blame; of several, each is
+suspected, and goes into a transaction of its own: there it passes, or is found out.
 """
 
 from collections.abc import Iterable, Sequence

@@ -35,8 +35,7 @@ _REFUSED = (
 
 _RIGHTS = "Grant this process's user the rights that docs/errors.md lists, and start it again"
 _REMEDIES = {
-    KafkaError.INVALID_TIMESTAMP: "The clocks of this machine and of the brokers are too far apart: set them, and start "
-    "again",
+    KafkaError.INVALID_TIMESTAMP: "This machine's clock and the brokers' are too far apart: set them, and start again",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: _RIGHTS,
     KafkaError.GROUP_AUTHORIZATION_FAILED: _RIGHTS,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: _RIGHTS,

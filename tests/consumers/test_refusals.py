@@ -7,7 +7,6 @@ import pytest
 from consumers.refusals import Refusals
 from matcher.events.dead_letter import read_dead_letter
 from matcher.events.place import Place
-from matcher.settings import DeadLetters
 from producers.refusal import RefusedError, UnpublishableError
 from tests.consumers.test_encode_worker import Bench
 
