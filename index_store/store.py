@@ -1,7 +1,8 @@
 """The interface of an index of offer vectors, and the checks on its arguments that all stores share.
 
 A store maps keys (given by the state) to vectors and seller codes and answers "which k are the nearest".
-There is one writer; a search sees every write that returned before it began.
+There is one writer; a search sees every write that returned before it began. Methods may be called while a write goes
+on in another thread: entries that it changes are then found as before, as after or not at all, all others as always.
 """
 
 from __future__ import annotations

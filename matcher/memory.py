@@ -48,7 +48,11 @@ class Published(Struct, frozen=True, kw_only=True):
 
 
 class Memory:
-    """Implements `matcher.deciding.known.Memory` over a state file and an index that is loaded from it."""
+    """Implements `matcher.deciding.known.Memory` over a state file and an index that is loaded from it.
+
+    One thread applies, another may ask meanwhile: it is told the truth of all offers but those being applied, which may
+    be as before, as after or missing (`matcher.deciding.overlay.Overlay` knows them better).
+    """
 
     def __init__(
         self,
@@ -122,9 +126,14 @@ class Memory:
             blocks = searched_blocks(self._brands, by_brand)
         rows = self._nearest_keys(vectors, k, codes, blocks)
         keys = np.unique(np.concatenate(rows))
+        embeddings = self._index.reconstruct(keys)
+        # Removed since they were found, by what is being applied.
+        gone = np.isnan(embeddings[:, 0])
+        if gone.any():
+            rows = [row[~gone[np.searchsorted(keys, row)]] for row in rows]
+            keys, embeddings = keys[~gone], embeddings[~gone]
         if not len(keys):
             return [()] * len(vectors)
-        embeddings = self._index.reconstruct(keys)
         places = [np.searchsorted(keys, row) for row in rows]
         scores = [
             exact_scores(vector, embeddings[place])

@@ -28,7 +28,10 @@ _PARTS: Final = {
 
 
 class Speed(Struct, frozen=True, kw_only=True):
-    """One run: seconds until the process was ready, offers a second from then on, and each part's share of the time."""
+    """One run: seconds until the process was ready, offers a second from then on, and each part's share of the time.
+
+    Transaction and applying go on beside the rest, so that the shares may add up to more than 1.
+    """
 
     ready_seconds: float
     rate: float

@@ -1,4 +1,4 @@
-"""One partition in the hands of this matcher: take it over, then decide its batches, one transaction each."""
+"""One partition in the hands of this matcher: take it over, then decide batches, while those before are committed."""
 
 import logging
 import math
@@ -7,22 +7,26 @@ from typing import Any, Protocol
 
 from consumers.limit import DeadLetterLimit, Tally, notes_of
 from consumers.matching.expiring import Expiring
+from consumers.matching.flight import Batch, Flight
 from consumers.matching.follower import Follower
 from consumers.matching.probing import RecallWatch
 from consumers.refusals import Refusals
 from matcher.clock import Clock
-from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
+from matcher.deciding.batch import Decided, Gone, Refused, Skipped, decide_batch
 from matcher.deciding.conditions import Conditions
-from matcher.deciding.steps import place_of
-from matcher.events.envelope import Record
+from matcher.deciding.overlay import Overlay
+from matcher.deciding.steps import Expired, Step, place_of
+from matcher.events.envelope import Outgoing, Record
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
 from matcher.settings import Settings
 from producers.decisions import decision_records
-from producers.transaction import RefusedError, Transactions
+from producers.transaction import AbortedError, FencedError, OutcomeUnknownError, RefusedError, Transactions
 
 log = logging.getLogger(__name__)
+
+Tallies = Mapping[int, Tally]
 
 
 class Group(Protocol):
@@ -51,8 +55,11 @@ class OwnedPartition:
         group: Group,
         metrics: Metrics,
         clock: Clock,
+        beside: bool = False,
     ) -> None:
+        """`beside`: transactions are committed and applied while the next batch is decided (see `Flight.send`)."""
         self.number = number
+        self._beside = beside
         self._settings = settings
         self._topics = settings.topics
         self._bundle = bundle
@@ -65,6 +72,7 @@ class OwnedPartition:
         )
         self._conditions = Conditions(bundle, metrics)
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
+        self._flight: Flight[Tallies] = Flight()
         self._refusals = Refusals("matcher")
         self._follower: Follower | None = None
         self._expiring = Expiring(memory, settings.matcher.batch_size, clock)
@@ -125,25 +133,29 @@ class OwnedPartition:
 
     @property
     def room(self) -> int:
-        """How many records the next batch may have: one alone while Kafka may refuse some."""
-        return 1 if self._refusals else self._settings.matcher.batch_size
+        """How many more records may be decided for the next transaction; one alone while Kafka may refuse some."""
+        if self._refusals:
+            return 0 if self._flight else 1
+        return self._settings.matcher.batch_size - self._flight.ready
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether something is decided and not applied yet."""
+        return len(self._flight) > 0
 
     def decide(self, records: Sequence[Record], until: float = math.inf) -> None:
-        """Decides a batch, publishes it (see `Transactions.publish`), and applies it when it is committed.
+        """Decides a batch as if all before it were applied. It goes out at once, or once the one under way has.
 
-        Raises what `Transactions.publish` raises, and `DeadLetterLimitError`; nothing has been applied then.
+        Raises what `advance` raises.
         """
         refused = self._refusals.failure(records[0].place)
-        if refused is None:
-            steps = decide_batch(records, self._memory, self._bundle, self._metrics)
+        if refused is not None:
+            steps: Sequence[Step] = (Refused(records[0], refused),)
         else:
-            steps = [Refused(records[0], refused)]
-        failures = {step.record.offset: step.failure for step in steps if isinstance(step, Refused)}
-        tallies = self._limit.judge((record, failures.get(record.offset)) for record in records)
-        self._commit(steps, records[-1].offset + 1, tallies, until)
-        self._limit.keep(tallies)
-        self._refusals.passed(self._topics.features, self.number, records[-1].offset + 1)
-        self._count(steps)
+            before = Overlay(self._memory, self._flight.steps) if self.in_flight else self._memory
+            steps = decide_batch(records, before, self._bundle, self._metrics)
+        self._flight.add(records, steps, records[-1].offset + 1)
+        self.advance(0, until)
 
     def tend(self) -> None:
         """What is due between two batches: see `expire`, and a step of watching the recall. Raises as `expire`."""
@@ -151,69 +163,137 @@ class OwnedPartition:
         self._recall.turn()
 
     def expire(self) -> None:
-        """Lets offers go that were not seen again in time, some at once, as if they had been withdrawn.
+        """Lets offers go that were not seen again in time, some at once, as if they had been withdrawn now.
 
-        The transaction commits the offset where it stands: only the owner of the partition can. Raises what
-        `Transactions.publish` raises; nothing has left then.
+        The transaction commits the offset where it stands: only the owner of the partition can. Raises what `advance`
+        raises; nothing has left then.
         """
-        steps = self._expiring.due()
+        if self._flight.of_no_record:
+            return
+        due = self._expiring.due()
+        changed = Overlay(self._memory, self._flight.steps).changed if due else frozenset()
+        steps = [one for one in due if one.offer_id not in changed]
         if steps:
-            end = self._memory.positions()[self._topics.features, self.number]
-            self._commit(steps, end, self._limit.kept(self.number))
-            self._metrics.expired.inc(len(steps))
-            self._measure()
+            end = self._flight.end
+            if end is None:
+                end = self._memory.positions()[self._topics.features, self.number]
+            self._flight.add((), steps, end)
+            self.advance(0)
 
-    def _commit(self, steps: Sequence[Step], end: int, tallies: Mapping[int, Tally], until: float = math.inf) -> None:
-        """Publishes with `end` as the offset to go on from; then applies."""
+    def advance(self, seconds: float, until: float = math.inf) -> None:
+        """Waits up to `seconds` for the transaction under way to be committed and applied, then starts the next one.
+
+        None is started at `until` (the clock's monotonic time) or later, and none takes longer. Raises what
+        `Transactions.publish` raises, `DeadLetterLimitError`, and what keeps a batch from being applied; then nothing
+        is in flight any more, and nothing that was decided after what failed has been published.
+        """
+        try:
+            self._take_landed(seconds)
+            batch = self._flight.next()
+            if batch is not None and self._clock.monotonic() < until:
+                self._send(batch, until)
+                self._take_landed(0)
+        except BaseException:
+            self._flight.drop()
+            raise
+
+    def _send(self, batch: Batch, until: float) -> None:
+        """What it counts as dead letters follows from what is committed, so it is judged no earlier than here."""
+        failures = {step.record.offset: step.failure for step in batch.steps if isinstance(step, Refused)}
+        judged = self._limit.judge((record, failures.get(record.offset)) for record in batch.records)
+        tallies = {**self._limit.kept(self.number), **judged}
         outgoing = [
             (step, record)
-            for step in steps
+            for step in batch.steps
             for record in decision_records([step], partition=self.number, topics=self._topics, clock=self._clock)
         ]
+        metadata, decided_ms = self._group.group_metadata(), self._clock.now_ms()
+        self._flight.send(
+            lambda: self._publish(batch, outgoing, tallies, metadata, decided_ms, until), beside=self._beside
+        )
+
+    def _publish(  # noqa: PLR0917 - all that belongs to one batch
+        self,
+        batch: Batch,
+        outgoing: Sequence[tuple[Step, Outgoing]],
+        tallies: Tallies,
+        metadata: Any,
+        decided_ms: int,
+        until: float,
+    ) -> Tallies:
+        """Publishes a batch (see `Transactions.publish`) and applies it; in the thread of the flight, if beside."""
         place = (self._topics.features, self.number)
         notes = notes_of(self._topics.features, tallies)
-        metadata = self._group.group_metadata()
-        decided_ms = self._clock.now_ms()
         records = [record for _, record in outgoing]
         try:
-            ends = self._transactions.publish(records, {place: end}, metadata, notes=notes, until=until)
+            ends = self._transactions.publish(records, {place: batch.end}, metadata, notes=notes, until=until)
         except RefusedError as error:
             self._refusals.take(error, [place_of(step) for step, _ in outgoing])
             raise
         with self._metrics.stage("apply").time():
-            positions = {place: end}
+            positions = {place: batch.end}
             written = ends.get((self._topics.matches, self.number))
             if written is not None:
                 positions[self._topics.matches, self.number] = written
-            self._memory.apply_steps(steps, positions, dict.fromkeys(positions, decided_ms))
+            self._memory.apply_steps(batch.steps, positions, dict.fromkeys(positions, decided_ms))
+        return tallies
+
+    def _take_landed(self, seconds: float | None) -> None:
+        landed = self._flight.landed(seconds)
+        if landed is not None:
+            batch, tallies = landed
+            self._limit.keep(tallies)
+            self._refusals.passed(self._topics.features, self.number, batch.end)
+            self._count(batch)
+
+    def settle(self) -> None:
+        """Sees the transaction under way through, for as long as it and applying it may take.
+
+        Then nothing is in flight: what was decided behind it is dropped, and decided again by whoever is next.
+        """
+        self._flight.drop()
+        try:
+            self._take_landed(None)
+        except (AbortedError, OutcomeUnknownError, FencedError) as error:
+            log.warning("partition %d: left to whoever is next: %s", self.number, error)
 
     def release(self) -> Memory:
-        """Ends following, lets the producer go and hands over the memory, which stays open."""
-        if self._follower is not None:
-            self._follower.close()
-            self._follower = None
-        self._transactions.close()
+        """Settles what is in flight, ends following, lets the producer go and hands over the memory, still open."""
+        try:
+            self.settle()
+        finally:
+            if self._follower is not None:
+                self._follower.close()
+                self._follower = None
+            self._transactions.close()
         return self._memory
 
     def close(self) -> None:
-        self.release().close()
+        """As `release`, and frees the state."""
+        try:
+            self.release()
+        finally:
+            self._memory.close()
 
-    def _count(self, steps: Sequence[Step]) -> None:
+    def _count(self, batch: Batch) -> None:
         now = self._clock.now_ms()
-        self._metrics.batch_offers.observe(len(steps))
-        for step in steps:
+        if batch.records:
+            self._metrics.batch_offers.observe(len(batch.records))
+        for step in batch.steps:
             if isinstance(step, Decided):
                 self._metrics.decided.labels(step.decision.outcome).inc()
                 seconds = (now - (step.arrival.seen.time_ms or now)) / 1000
                 self._metrics.event_to_decision.observe(max(0.0, seconds))
             elif isinstance(step, Gone):
                 self._metrics.decided.labels("gone").inc()
+            elif isinstance(step, Expired):
+                self._metrics.expired.inc()
             elif isinstance(step, Skipped):
                 self._metrics.skipped.labels(step.why).inc()
             elif isinstance(step, Refused):
                 self._metrics.dead_letters.labels(step.failure.stage, step.failure.reason).inc()
                 log.warning("%s: dead letter (%s): %s", step.record.place, step.failure.reason, step.failure.message)
-        decisions = [step.decision for step in steps if isinstance(step, Decided)]
+        decisions = [step.decision for step in batch.steps if isinstance(step, Decided)]
         self._conditions.observe([decision.probability for decision in decisions], len(self._memory))
         self._measure()
 

@@ -75,7 +75,14 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
 
         def take(number: int, memory: Memory) -> OwnedPartition:
             return OwnedPartition(
-                number, settings=settings, bundle=bundle, memory=memory, group=loop, metrics=metrics, clock=clock
+                number,
+                settings=settings,
+                bundle=bundle,
+                memory=memory,
+                group=loop,
+                metrics=metrics,
+                clock=clock,
+                beside=weaviate is not None,
             )
 
         def follow(number: int, memory: Memory) -> Standby:

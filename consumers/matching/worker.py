@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from consumers.matching.age import Ages
 from consumers.matching.partition import OwnedPartition
@@ -17,10 +18,13 @@ log = logging.getLogger(__name__)
 
 #: Seconds that following, or asking the log, may take before the loop polls again.
 FOLLOW_SLICE = 0.5
+#: Seconds that the loop waits for a transaction where nothing more can be decided before it is through. Pausing the
+#: partition at once would throw away what was fetched ahead; other partitions wait too.
+COMMIT_SLICE = 0.5
 
 
 class MatchWorker:
-    """Implements `consumers.loop.Worker`. Batches are decided and committed one after the other."""
+    """Implements `consumers.loop.Worker`. While a batch is committed and applied, the next is decided."""
 
     def __init__(
         self,
@@ -62,9 +66,9 @@ class MatchWorker:
         return start
 
     def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
-        """Nothing is in flight between two turns: what waits was not decided and is simply read by the next owner.
+        """A transaction under way is seen through; what waits for one is simply read and decided by the next owner.
 
-        What it has applied stays, and is what it goes on from as the standby of the next owner.
+        What was applied stays, and is what this process goes on from as the standby of the next owner.
         """
         self._ages.check_awake()
         for partition in partitions:
@@ -86,8 +90,8 @@ class MatchWorker:
             self._waiting[record.partition].append(record)
 
     def busy(self) -> bool:
-        following = any(owned.following for owned in self._owned.values())
-        return following or any(self._waiting.values()) or self._standbys.behind
+        owned = self._owned.values()
+        return any(self._waiting.values()) or any(o.following or o.in_flight for o in owned) or self._standbys.behind
 
     def poll(self) -> Mapping[int, int]:
         self._ages.check_awake()
@@ -103,26 +107,33 @@ class MatchWorker:
                         self._waiting[partition] = []
                         del self._broken[partition]
             elif not owned.following:
-                if self._waiting[partition]:
-                    self._decide(partition, owned)
-                if partition not in self._broken:
-                    self._try(partition, owned.tend)
+                self._try(partition, partial(self._turn, partition, owned))
         if self._status.holds("assigned"):  # before that it may get what it would follow
             self._standbys.step(self._owned.keys(), beside_work=bool(self._owned))
         self._announce()
         return rewinds
 
-    def _decide(self, partition: int, owned: OwnedPartition, until: float = math.inf) -> None:
-        waiting = self._waiting[partition]
-        batch, self._waiting[partition] = waiting[: owned.room], waiting[owned.room :]
-        self._try(partition, lambda: owned.decide(batch, until))
+    def _turn(self, partition: int, owned: OwnedPartition) -> None:
+        self._work(partition, owned)
+        owned.tend()
 
-    def _try(self, partition: int, publish: Callable[[], None]) -> None:
+    def _work(self, partition: int, owned: OwnedPartition, until: float = math.inf, seconds: float = 0) -> None:
+        """Decides what there is room for, after waiting up to `seconds` for the transaction under way."""
+        waiting = self._waiting[partition]
+        if owned.room <= 0 and len(waiting) >= self._batch_size:
+            seconds = max(seconds, COMMIT_SLICE)
+        owned.advance(seconds, until)
+        batch = waiting[: max(0, owned.room)]
+        if batch:
+            del waiting[: len(batch)]
+            owned.decide(batch, until)
+
+    def _try(self, partition: int, work: Callable[[], None]) -> None:
         """What fails is left to the log: it is asked what became of it, and where to read on."""
         try:
-            publish()
+            work()
+            return
         except (FencedError, NotOwnerError) as error:
-            self._waiting[partition] = []  # it came after what failed, and is read again
             # Let the group say whose the partition is. If a successor's, it must not be fenced in turn. It is still
             # ours where Kafka rolled back what took too long since this process stood still, or where a predecessor
             # that stood still did not know yet that it was one.
@@ -131,18 +142,23 @@ class MatchWorker:
             )
             self._broken[partition] = self._clock.monotonic() + self._patience
         except (AbortedError, OutcomeUnknownError) as error:
-            self._waiting[partition] = []
             log.warning("partition %d: asking the log what became of a batch: %s", partition, error)
             self._broken[partition] = self._clock.monotonic()
+        # It came after what failed, and is read again.
+        self._waiting[partition].clear()
 
     def drain(self, deadline: float) -> None:
-        """Decides what was read. What fails now is left to the successor, who asks the log."""
+        """Decides what was read and sees it through. What fails now is left to the successor, who asks the log."""
         for partition, owned in self._owned.items():
-            while self._can_decide(partition, owned) and self._clock.monotonic() < deadline:
-                self._decide(partition, owned, until=deadline)
+            while partition not in self._broken and not owned.following and self._unfinished(partition):
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    return
+                idle = not self._waiting[partition] or owned.room <= 0
+                self._try(partition, partial(self._work, partition, owned, deadline, left if idle else 0))
 
-    def _can_decide(self, partition: int, owned: OwnedPartition) -> bool:
-        return bool(self._waiting[partition]) and not owned.following and partition not in self._broken
+    def _unfinished(self, partition: int) -> bool:
+        return bool(self._waiting[partition]) or self._owned[partition].in_flight
 
     def close(self) -> None:
         for owned in self._owned.values():

@@ -1,6 +1,7 @@
 """The matcher's bookkeeping: follow first, then decide; after any doubt ask the log, but only about what is ours."""
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 
 import pytest
 
@@ -15,10 +16,14 @@ from tests.consumers.fakes import HandClock, record
 
 PATIENCE = 10.0
 RETENTION = 600.0
+BATCH = 10
 
 
 class FakePartition:
-    """An owned partition whose following and failing is in the hands of the test."""
+    """An owned partition whose following, committing and failing is in the hands of the test.
+
+    `decided` holds what was committed; what was decided and is not yet is `pending`.
+    """
 
     def __init__(self, number: int, memory: str = "") -> None:
         self.number = number
@@ -26,6 +31,9 @@ class FakePartition:
         self.slices_to_follow = 0
         self.decided: list[list[int]] = []
         self.untils: list[float] = []
+        self.pending: list[list[int]] = []
+        self.slow = False
+        self.waited: list[float] = []
         self.fail_next: Exception | None = None
         self.fail_expiry: Exception | None = None
         self.expiries: list[int] = []
@@ -34,7 +42,6 @@ class FakePartition:
         self.closed = 0
         self.released = 0
         self.start = 5
-        self.room = 10
 
     @property
     def following(self) -> bool:
@@ -60,13 +67,32 @@ class FakePartition:
         self.slices_to_follow = 1
         return self.start
 
+    @property
+    def in_flight(self) -> bool:
+        return bool(self.pending)
+
+    @property
+    def room(self) -> int:
+        """The first of what is pending is under way, the others wait behind it."""
+        return BATCH - sum(map(len, self.pending[1:]))
+
     def decide(self, records: Sequence[Record], until: float) -> None:
         assert not self.following, "decided before the log was followed"
+        assert 0 < len(records) <= self.room
         self.untils.append(until)
+        self.pending.append([record.offset for record in records])
+        self.advance(0, until)
+
+    def advance(self, seconds: float, until: float) -> None:
+        assert not self.following, "committed before the log was followed"
+        self.waited.append(seconds)
+        if self.slow or not self.pending:
+            return
+        pending, self.pending = self.pending, []
         failure, self.fail_next = self.fail_next, None
         if failure is not None:
             raise failure
-        self.decided.append([record.offset for record in records])
+        self.decided += pending
 
     def release(self) -> str:
         self.released += 1
@@ -109,7 +135,7 @@ class FakeStandbys:
 
 
 class Bench:
-    def __init__(self, batch_size: int = 10) -> None:
+    def __init__(self, batch_size: int = BATCH) -> None:
         self.clock = HandClock()
         self.status = Status(Metrics(), self.clock, 60.0, ["assigned", "index_loaded", "standby_warm"])
         self.status.set("assigned", True)
@@ -315,6 +341,71 @@ def test_draining_decides_what_was_read_within_the_time_and_asks_nobody_about_fa
     assert two.recovered == 0
 
 
+def test_while_a_commit_is_under_way_the_next_records_are_decided_and_what_finds_no_room_waits():
+    bench = Bench()
+    owned = bench.own()
+    owned.slow = True
+    bench.read(*range(10))
+    bench.worker.poll()
+    assert owned.pending == [list(range(10))]
+    assert bench.worker.busy(), "something is in flight"
+    bench.read(*range(10, 16))
+    bench.worker.poll()
+    bench.read(*range(16, 22))
+    bench.worker.poll()
+    assert owned.pending[1:] == [[10, 11, 12, 13, 14, 15], [16, 17, 18, 19]]
+    assert bench.worker.room(0) == 8
+    assert set(owned.waited) == {0}, "the loop is never held up while there is room"
+    bench.read(*range(22, 30))
+    bench.worker.poll()
+    assert bench.worker.room(0) == 0
+    assert owned.waited[-1] > 0
+    owned.slow = False
+    bench.worker.poll()
+    assert [*chain(*owned.decided)] == list(range(30))
+    assert not bench.worker.busy()
+
+
+def test_what_was_read_behind_a_failed_transaction_is_read_again_and_not_decided():
+    bench = Bench()
+    owned = bench.own()
+    owned.slow = True
+    bench.read(*range(30))
+    for _ in range(3):
+        bench.worker.poll()
+    assert [*chain(*owned.pending)] == list(range(20))
+    owned.slow, owned.fail_next, owned.start = False, AbortedError("rolled back"), 0
+    assert bench.worker.poll() == {}
+    assert bench.worker.poll() == {0: 0}
+    bench.worker.poll()
+    bench.read(0)
+    bench.worker.poll()
+    assert owned.decided == [[0]]
+
+
+def test_draining_sees_through_what_is_in_flight_within_the_time():
+    bench = Bench()
+    owned = bench.own()
+    owned.slow = True
+    bench.read(*range(25))
+    for _ in range(3):
+        bench.worker.poll()
+
+    def land_in_time(seconds: float, until: float) -> None:
+        bench.clock.seconds += min(seconds, 1.0)
+        if seconds > 0:
+            owned.decided.append(owned.pending.pop(0))
+
+    owned.advance = land_in_time  # type: ignore[method-assign]
+    bench.worker.drain(bench.clock.seconds + 2.5)
+    assert owned.decided == [list(range(10)), list(range(10, 20)), [20, 21, 22, 23, 24]]
+    bench.read(*range(25, 50))
+    owned.decided.clear()
+    bench.worker.drain(bench.clock.seconds + 1.5)
+    assert owned.decided == [list(range(25, 35)), list(range(35, 45))]
+    assert owned.pending == [list(range(45, 50))], "left to the next owner"
+
+
 def test_draining_after_the_time_is_up_does_nothing():
     bench = Bench()
     owned = bench.own()
@@ -392,39 +483,3 @@ def test_the_first_word_of_a_group_does_not_hide_that_the_process_stood_still():
     bench.clock.seconds += RETENTION
     with pytest.raises(StoodStillError):
         bench.worker.revoked([0], lost=True)
-
-
-def test_where_kafka_may_refuse_a_record_the_rest_of_what_was_read_waits():
-    bench = Bench()
-    owned = bench.own()
-    owned.room = 1
-    bench.read(5, 6, 7)
-    bench.worker.poll()
-    owned.room = 10
-    bench.worker.poll()
-    assert owned.decided == [[5], [6, 7]]
-
-
-@pytest.mark.parametrize("failure", [AbortedError("rolled back"), FencedError("a predecessor")])
-def test_what_waited_behind_a_failed_batch_is_read_again(failure: Exception):
-    bench = Bench()
-    owned = bench.own()
-    owned.room, owned.fail_next = 1, failure
-    bench.read(5, 6)
-    bench.worker.poll()
-    bench.clock.seconds += PATIENCE
-    assert bench.worker.poll() == {0: 5}
-    bench.worker.poll()
-    bench.read(5)
-    bench.worker.poll()
-    bench.worker.poll()
-    assert owned.decided == [[5]]
-
-
-def test_draining_goes_on_until_nothing_waits():
-    bench = Bench()
-    owned = bench.own()
-    owned.room = 1
-    bench.read(5, 6, 7)
-    bench.worker.drain(bench.clock.seconds + 3)
-    assert owned.decided == [[5], [6], [7]]

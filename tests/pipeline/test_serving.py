@@ -45,10 +45,11 @@ def test_metrics_count_what_happened(make_pipeline):
         versions = pipeline.send(
             *(offer(f"{n}", f"shirt {n % 4}", image_urls=[f"{host.url}/good.jpg"]) for n in range(20)),
             offer("repaired", "boot", price="$5"),
-            deletion("3"),
             offer("broken"),
         )
         pipeline.wait_for(versions)
+        # Not before: a deletion cancels a version whose photos are still being fetched.
+        pipeline.wait_for(pipeline.send(deletion("3")))
     topics = pipeline.topics
     assert {name for name, _ in encoder.metrics()} >= BY_ENCODER
     assert {name for name, _ in matcher.metrics()} >= BY_MATCHER
