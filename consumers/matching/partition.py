@@ -56,6 +56,7 @@ class OwnedPartition:
         metrics: Metrics,
         clock: Clock,
         beside: bool = False,
+        make_transactions: type[Transactions] | None = None,
     ) -> None:
         """`beside`: transactions are committed and applied while the next batch is decided (see `Flight.send`)."""
         self.number = number
@@ -67,7 +68,7 @@ class OwnedPartition:
         self._group = group
         self._metrics = metrics
         self._clock = clock
-        self._transactions = Transactions(
+        self._transactions = (make_transactions or Transactions)(
             settings.kafka, f"{settings.matcher.group}-{settings.topics.features}-{number}", metrics, clock
         )
         self._conditions = Conditions(bundle, metrics)
