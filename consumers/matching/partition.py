@@ -9,6 +9,7 @@ from consumers.limit import DeadLetterLimit, Tally, notes_of
 from consumers.matching.expiring import Expiring
 from consumers.matching.flight import Batch, Flight
 from consumers.matching.follower import Follower
+from consumers.matching.pace import Pace
 from consumers.matching.probing import RecallWatch
 from consumers.refusals import Refusals
 from matcher.clock import Clock
@@ -75,6 +76,7 @@ class OwnedPartition:
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
         self._flight: Flight[Tallies] = Flight()
         self._refusals = Refusals("matcher")
+        self._pace = Pace(settings.kafka, settings.matcher.batch_size, clock)
         self._follower: Follower | None = None
         self._expiring = Expiring(memory, settings.matcher.batch_size, clock)
         self._recall = RecallWatch(number, memory, metrics, clock)
@@ -134,10 +136,13 @@ class OwnedPartition:
 
     @property
     def room(self) -> int:
-        """How many more records may be decided for the next transaction; one alone while Kafka may refuse some."""
+        """How many more records may be decided for the next transaction (see `Pace`).
+
+        One alone while Kafka may refuse some.
+        """
         if self._refusals:
             return 0 if self._flight else 1
-        return self._settings.matcher.batch_size - self._flight.ready
+        return self._pace.records - self._flight.ready
 
     @property
     def in_flight(self) -> bool:
@@ -149,14 +154,15 @@ class OwnedPartition:
 
         Raises what `advance` raises.
         """
-        refused = self._refusals.failure(records[0].place)
-        if refused is not None:
-            steps: Sequence[Step] = (Refused(records[0], refused),)
-        else:
-            before = Overlay(self._memory, self._flight.steps) if self.in_flight else self._memory
-            steps = decide_batch(records, before, self._bundle, self._metrics)
-        self._flight.add(records, steps, records[-1].offset + 1)
-        self.advance(0, until)
+        with self._pace.batch(len(records)):
+            refused = self._refusals.failure(records[0].place)
+            if refused is not None:
+                steps: Sequence[Step] = (Refused(records[0], refused),)
+            else:
+                before = Overlay(self._memory, self._flight.steps) if self.in_flight else self._memory
+                steps = decide_batch(records, before, self._bundle, self._metrics)
+            self._flight.add(records, steps, records[-1].offset + 1)
+            self.advance(0, until)
 
     def tend(self) -> None:
         """What is due between two batches: see `expire`, and a step of watching the recall. Raises as `expire`."""
