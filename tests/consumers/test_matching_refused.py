@@ -1,4 +1,4 @@
-"""A decision that Kafka refuses, in the matcher: a dead letter in its place, and everything else as if it had not come."""
+"""A decision that Kafka refuses, in the matcher: a dead letter in its place, and all else as if it had not come."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
