@@ -1,4 +1,4 @@
-"""The encoder's threads: batches grow while the device is busy, nothing waits while it is idle, and nobody is held up."""
+"""The encoder's threads: batches grow while the device is busy, nothing waits while it is idle, nobody is held up."""
 
 import queue
 import threading
@@ -67,7 +67,7 @@ class Bench:
         self.encoder.gate.release(batches)
 
     def close(self) -> None:
-        self.let_through(100)
+        self.let_through(1_000)
         self.pipeline.close()  # returns when the device is through with what it has begun
 
 
