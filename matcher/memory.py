@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from index_store.cells.recall import Probe
@@ -14,12 +13,12 @@ from index_store.rows import Changes, Identity
 from index_store.state import State
 from index_store.store import IndexStore
 from index_store.weaviate.settings import WeaviateSettings
-from matcher.arrays import F32Array, F64Array, I32Array, I64Array
-from matcher.brands import READING, BrandTable, searched_blocks
+from matcher.arrays import F32Array
+from matcher.brands import READING, BrandTable
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
 from matcher.deciding.content import Content, keeps_raw, read_content
-from matcher.deciding.known import Hit, Known, exact_scores
+from matcher.deciding.known import Hit, Known
 from matcher.deciding.steps import Expired
 from matcher.events.decision import Decision
 from matcher.events.offer import Offer
@@ -30,6 +29,7 @@ from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
 from matcher.rows import block_names, decision_row, feature_row
+from matcher.searching import SPARE, SPARE_IN_CLUSTER, Searching
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,6 @@ class Memory:
         self._bundle = bundle
         self._recent = Recent()
         self._expiry = expiry
-        self._spare = SPARE if weaviate is None else SPARE_IN_CLUSTER
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
@@ -103,6 +102,8 @@ class Memory:
         except BaseException:
             self._state.close()
             raise
+        spare = SPARE if weaviate is None else SPARE_IN_CLUSTER
+        self._searching = Searching(self._state, self._index, self._brands, spare=spare)
 
     def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
@@ -119,36 +120,7 @@ class Memory:
         not_sellers: Sequence[str | None] | None,
         by_brand: Sequence[Offer] | None = None,
     ) -> Sequence[Sequence[Hit]]:
-        codes = blocks = None
-        if not_sellers is not None:
-            codes = self._state.seller_codes(not_sellers, create=False)
-        if by_brand is not None and self._brands is not None:
-            blocks = searched_blocks(self._brands, by_brand)
-        rows = self._nearest_keys(vectors, k, codes, blocks)
-        keys = np.unique(np.concatenate(rows))
-        embeddings = self._index.reconstruct(keys)
-        # Removed since they were found, by what is being applied.
-        gone = np.isnan(embeddings[:, 0])
-        if gone.any():
-            rows = [row[~gone[np.searchsorted(keys, row)]] for row in rows]
-            keys, embeddings = keys[~gone], embeddings[~gone]
-        if not len(keys):
-            return [()] * len(vectors)
-        places = [np.searchsorted(keys, row) for row in rows]
-        scores = [
-            exact_scores(vector, embeddings[place])
-            for vector, place in zip(vectors.astype(np.float64), places, strict=True)
-        ]
-        kept = [_best(score, k) for score in scores]
-        needed = np.unique(np.concatenate([place[best] for place, best in zip(places, kept, strict=True)]))
-        known = dict(zip(needed.tolist(), self._known(keys[needed], embeddings[needed]), strict=True))
-        found = []
-        for place, score, best in zip(places, scores, kept, strict=True):
-            hits = [Hit(known[n], value) for n, value in zip(place[best].tolist(), score[best].tolist(), strict=True)]
-            # The index orders equal scores by key, which a rebuild deals anew; versions stay.
-            hits.sort(key=lambda hit: (-hit.score, hit.known.version))
-            found.append(hits[:k])
-        return found
+        return self._searching.nearest(vectors, k, not_sellers, by_brand)
 
     def contents(self, known: Sequence[Known]) -> Sequence[Content]:
         """What these offers say, in their order: what was read lately, else from the state."""
@@ -161,38 +133,6 @@ class Memory:
                 self._recent.put(one.offer_id, one.version, content)
                 held[place] = content
         return [content for content in held if content is not None]
-
-    def _nearest_keys(
-        self, vectors: F32Array, k: int, codes: I32Array | None, blocks: I32Array | None
-    ) -> list[I64Array]:
-        """For each embedding the keys of at least the k nearest, and of all whose score equals that of the k-th."""
-        rows: list[I64Array] = [np.empty(0, np.int64)] * len(vectors)
-        open_, fetch = np.arange(len(vectors)), k + self._spare
-        while len(open_):
-            hits = self._index.search(
-                vectors[open_],
-                fetch,
-                not_sellers=None if codes is None else codes[open_],
-                blocks=None if blocks is None else blocks[open_],
-            )
-            for row, keys in zip(open_.tolist(), hits.keys, strict=True):
-                rows[row] = keys[keys >= 0]
-            tied = (hits.keys[:, -1] >= 0) & (hits.scores[:, -1] == hits.scores[:, k - 1])
-            open_, fetch = open_[tied], 4 * fetch
-        return rows
-
-    def _known(self, keys: I64Array, embeddings: F32Array) -> list[Known]:
-        stored = self._state.rows(keys)
-        return [
-            Known(
-                key=key,
-                offer_id=stored[key].offer_id,
-                version=Version(*stored[key].version),
-                product_id=stored[key].product_id or "",
-                vector=vector,
-            )
-            for key, vector in zip(keys.tolist(), embeddings, strict=True)
-        ]
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         """The next offset of each (topic, partition) that this memory has not yet applied."""
@@ -313,15 +253,4 @@ class Memory:
         self._state.close()
 
 
-#: Fetched beyond the k nearest, so that equal scores at the edge seldom need a second search.
-SPARE = 8
-#: The same where each hit is an object that a server reads: ten more make a search twice as dear.
-SPARE_IN_CLUSTER = 2
 _offers = msgspec.json.Decoder(Offer)
-
-
-def _best(scores: F64Array, k: int) -> I64Array:
-    """Where the k highest scores (f64[n]) are, and all that equal the lowest of these."""
-    if len(scores) <= k:
-        return np.arange(len(scores))
-    return np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
