@@ -54,11 +54,14 @@ class AtLeastOnce(Transactions):
         deadline = min(self._clock.monotonic() + self._timeout, until)
         delivered = _Deliveries()
         with self._metrics.stage("publish").time():
-            for number, record in enumerate(records):
-                self._produce(number, record, delivered, deadline)
+            try:
+                for number, record in enumerate(records):
+                    self._produce(number, record, delivered, deadline)
+            except (KafkaException, BufferError) as error:
+                raise AbortedError(f"{self.transactional_id}: {error}") from error
             self._serve(self._producer.flush, max(0.0, deadline - self._clock.monotonic()))
-            if delivered.error is not None:
-                raise AbortedError(f"{self.transactional_id}: {delivered.error}")
+            if delivered.error is not None or len(self._producer):
+                raise AbortedError(f"{self.transactional_id}: {delivered.error or 'no answer from Kafka in time'}")
             places = [
                 TopicPartition(*place, offset, metadata=notes.get(place, "")) for place, offset in offsets.items()
             ]
