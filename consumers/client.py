@@ -57,6 +57,12 @@ def _bytes(raw: str | bytes | None) -> bytes | None:
 
 
 def is_passing(error: KafkaError) -> bool:
-    """Whether librdkafka goes on trying by itself: brokers that are away come back."""
-    code = error.code()
-    return code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
+    """Whether it ends by itself: brokers that are away come back, partitions without a leader get one."""
+    return error.code() in PASSING
+
+
+PASSING = frozenset({
+    KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE,
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.REQUEST_TIMED_OUT,
+})  # fmt: skip

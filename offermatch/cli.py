@@ -1,5 +1,6 @@
 """The command line `offermatch`. It only wires: every command calls one function of the packages beside it."""
 
+import faulthandler
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +36,11 @@ OURS = {"matcher", "index_store", "consumers", "producers", "broker", "demo", "b
 
 
 def main() -> None:
-    """Runs the command line; an expected failure is one line on standard error and exit status 1."""
+    """Runs the command line; an expected failure is one line on standard error and exit status 1.
+
+    Should a library written in C crash, standard error says where each thread was.
+    """
+    faulthandler.enable()
     try:
         app()
     except Exception as error:
