@@ -1,15 +1,13 @@
 """Following: what was decided is read and applied, never decided again. Restart and rebuild are this one path."""
 
 import logging
-from collections.abc import Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from consumers.client import consumer_config, is_passing, record_of
+from consumers.matching.published import published_in
 from matcher.clock import Clock
 from matcher.deciding.arrivals import Arrival, read_arrival
-from matcher.events.decision import read_decision
-from matcher.events.envelope import Record, read_envelope
 from matcher.memory import Memory, Published
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
@@ -125,7 +123,7 @@ class Follower:
             return
         positions[topic, self._partition] = record.offset + 1
         if topic == self._topics.matches:
-            published.extend(_published(record))
+            published.extend(published_in(record))
             return
         arrival = read_arrival(record, self._bundle)
         # What cannot be read was a dead letter when it was decided; a withdrawal is applied by its null on `matches`.
@@ -143,16 +141,3 @@ class Follower:
         key = (topic, self._partition)
         positions[key] = max(offset, positions.get(key, 0), self._memory.positions().get(key, 0))
         self._consumer.incremental_unassign([TopicPartition(topic, self._partition)])
-
-
-def _published(record: Record) -> Sequence[Published]:
-    """The decision in a record of `matches`. One that cannot be read is from a newer offermatch: stop, do not skip."""
-    seen = read_envelope(record)
-    offer_id = (record.key or b"").decode()
-    time_ms = seen.time_ms or record.timestamp_ms
-    if record.value is None:
-        if seen.version is None:
-            return ()
-        return (Published(offer_id=offer_id, version=seen.version, decision=None, time_ms=time_ms),)
-    decision = read_decision(record.value)
-    return (Published(offer_id=offer_id, version=decision.version, decision=decision, time_ms=time_ms),)
