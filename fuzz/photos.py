@@ -17,7 +17,7 @@ from fuzz.target import Target, expect
 
 LIMITS = PhotoLimits(max_bytes=20_000, max_pixels=100_000, max_side=1_000)
 TARGET_SIDE = 64
-FORMS = (
+FORMS: tuple[tuple[str, dict[str, object]], ...] = (
     ("PNG", {}), ("PNG", {"compress_level": 0}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("WEBP", {}),
     ("WEBP", {"lossless": True}), ("GIF", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}),
     ("AVIF", {}),

@@ -18,6 +18,8 @@ from fuzz.targets import TARGETS
 
 #: Holds what was learnt and found; ignored by git.
 FOLDER = Path("fuzz-data")
+#: The module that is run in the child process.
+CHILD = "fuzz.child"
 #: Seconds that one input may take.
 ONE_INPUT = 20
 #: Seconds that a child may need beside the time it fuzzes: the libraries alone take some on a busy machine.
@@ -38,8 +40,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     said: str
 
 
-def fuzz(target: Target, seconds: int, folder: Path, *, module: str = "fuzz.child") -> Outcome:
-    """Fuzzes for `seconds`, beginning with the seeds and what earlier runs learnt; at most 1 finding."""
+def fuzz(target: Target, seconds: int, folder: Path) -> Outcome:
+    """Fuzzes for `seconds`, beginning with the seeds and what earlier runs learnt; one finding at most."""
     corpus, findings = folder / "corpus" / target.name, folder / "findings" / target.name
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(parents=True, exist_ok=True)
@@ -54,7 +56,7 @@ def fuzz(target: Target, seconds: int, folder: Path, *, module: str = "fuzz.chil
         words.write_text("".join(f'"{_quoted(word)}"\n' for word in target.words))
         options.append(f"-dict={words}")
     before = set(findings.iterdir())
-    code, said = _child([module, target.name, *options, str(corpus)], seconds + AROUND)
+    code, said = _child([target.name, *options, str(corpus)], seconds + AROUND)
     found = sorted(set(findings.iterdir()) - before)
     return Outcome(
         target=target.name,
@@ -62,20 +64,20 @@ def fuzz(target: Target, seconds: int, folder: Path, *, module: str = "fuzz.chil
         features=_number(r"\bft: (\d+)", said),
         finding=found[0] if found else None,
         failed=code != 0,
-        said=said[-6_000:],
+        said=_without_imports(said)[-6_000:],
     )
 
 
-def replay(target: Target, file: Path, *, module: str = "fuzz.child") -> Outcome:
+def replay(target: Target, file: Path) -> Outcome:
     """Tries one input."""
-    code, said = _child([module, target.name, f"-rss_limit_mb={target.rss_mb}", str(file)], AROUND)
+    code, said = _child([target.name, f"-rss_limit_mb={target.rss_mb}", str(file)], AROUND)
     return Outcome(target=target.name, runs=1, features=0, finding=file if code else None, failed=code != 0, said=said)
 
 
 def _child(arguments: Sequence[str], seconds: int) -> tuple[int, str]:
     try:
         done = subprocess.run(
-            [sys.executable, "-m", *arguments],
+            [sys.executable, "-m", CHILD, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=seconds,
@@ -84,6 +86,10 @@ def _child(arguments: Sequence[str], seconds: int) -> tuple[int, str]:
     except subprocess.TimeoutExpired as error:
         return 1, f"{(error.stdout or b'').decode('utf-8', 'replace')}\nstopped: still running after {seconds} s"
     return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def _without_imports(said: str) -> str:
+    return "".join(line for line in said.splitlines(keepends=True) if not line.startswith("INFO: Instrumenting"))
 
 
 def _quoted(word: bytes) -> str:

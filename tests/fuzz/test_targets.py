@@ -1,4 +1,4 @@
-"""Every reader of foreign bytes gives a value or its documented failure: for good input, near misses and plain noise."""
+"""Every reader of foreign bytes gives a value or its documented failure: for good input, near misses and noise."""
 
 from random import Random
 
