@@ -49,7 +49,8 @@ def fuzz(target: Target, seconds: int, folder: Path) -> Outcome:
         (corpus / f"seed-{hashlib.sha256(seed).hexdigest()[:16]}").write_bytes(seed)
     options = [
         f"-max_total_time={seconds}", f"-rss_limit_mb={target.rss_mb}", f"-timeout={ONE_INPUT}",
-        f"-max_len={target.max_length}", f"-artifact_prefix={findings}/", "-print_final_stats=1", "-len_control=0",
+        f"-max_len={target.max_length}", f"-artifact_prefix={findings}/", "-len_control=0",
+        "-keep_seed=1", "-print_final_stats=1",
     ]  # fmt: skip
     if target.words:
         words = folder / f"{target.name}.words"

@@ -160,7 +160,7 @@ def test_the_message_says_how_to_go_on():
         '{"run": ' + "9" * 400 + "}",
         '{"x": ' + "[" * 3_000 + "]" * 3_000 + "}",
     ],
-    ids=repr,
+    ids=lambda note: note[:20],
 )
 def test_a_note_of_somebody_else_counts_as_none(note: str):
     assert read_note(note) == Tally()
