@@ -57,8 +57,6 @@ def server_properties(own: NodeAddress, nodes: Sequence[NodeAddress], extra: Map
         "group.min.session.timeout.ms": "1000",
         # Positions of a group that rests for longer than a week are still the truth when it wakes.
         "offsets.retention.minutes": str(366 * 24 * 60),
-        # The transaction of a dead process hides what others committed behind it: end it when it is due (default 10 s).
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         # After kill -9, a restarted broker waits for the end of its former session.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",

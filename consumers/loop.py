@@ -19,6 +19,7 @@ from confluent_kafka import (
 )
 
 from consumers.client import consumer_config, record_of
+from consumers.membership import Membership, successor
 from consumers.status import Status
 from matcher.clock import Clock
 from matcher.events.envelope import Record
@@ -79,7 +80,9 @@ class Loop:
         self._metrics = metrics
         self._clock = clock
         self._batch = batch
-        self._consumer = Consumer(dict(consumer_config(kafka, group)))
+        self._config = dict(consumer_config(kafka, group))
+        self._consumer = Consumer(self._config)
+        self._membership = Membership(clock, kafka.session_timeout)
         self._owned: set[int] = set()
         self._paused: set[int] = set()
         self._next: dict[int, int] = {}
@@ -119,9 +122,7 @@ class Loop:
     def run(self, worker: Worker, stopping: Callable[[], bool], drain: float) -> None:
         """Works until `stopping()`, then drains for at most `drain` seconds and leaves the group."""
         self._worker = worker
-        self._consumer.subscribe(
-            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._subscribe()
         try:
             while not stopping():
                 self.turn()
@@ -132,6 +133,19 @@ class Loop:
                 worker.close()
             finally:
                 self._consumer.close()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def _stay_member(self) -> None:
+        """A consumer that owns nothing and is not let into the group again is replaced."""
+        if self._membership.overdue(self._consumer) and not self._owned:
+            new = successor(self._consumer, self._config, self._topic)
+            if new is not None:
+                self._consumer, self._paused = new, set()
+                self._subscribe()
 
     def turn(self) -> None:
         """One turn: read, hand over, work, look at the lag."""
@@ -146,6 +160,7 @@ class Loop:
         for partition, offset in worker.poll().items():
             self._rewind(partition, offset)
         self._measure()
+        self._stay_member()
         self._status.heartbeat()
 
     def _read(self, limit: int, wait: float) -> list[Message]:
@@ -201,6 +216,8 @@ class Loop:
                 self._metrics.lag.labels(self._topic, str(partition)).set(lag)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if consumer is not self._consumer:
+            return
         assert self._worker is not None
         starts = []
         for partition in partitions:
@@ -230,10 +247,12 @@ class Loop:
         return int(OFFSET_BEGINNING) if offset is None else offset
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._give_up(consumer, partitions, lost=False)
+        if consumer is self._consumer:  # not one that was replaced
+            self._give_up(consumer, partitions, lost=False)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._give_up(consumer, partitions, lost=True)
+        if consumer is self._consumer:
+            self._give_up(consumer, partitions, lost=True)
 
     def _give_up(self, consumer: Consumer, partitions: list[TopicPartition], *, lost: bool) -> None:
         assert self._worker is not None

@@ -1,7 +1,7 @@
 """What a process tells of itself over HTTP: `/metrics`, `/livez` (does the loop turn?) and `/readyz` (can it work?)."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
 from typing import Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -26,6 +26,7 @@ class Status:
         self._stall = stall
         self._beat: float | None = None
         self._conditions = dict.fromkeys(conditions, False)
+        self._roles: dict[str, str] = {}
         metrics.ready.set(0)
 
     def heartbeat(self) -> None:
@@ -38,6 +39,14 @@ class Status:
             raise KeyError(f"expected one of {', '.join(self._conditions)}, got {condition!r}")
         self._conditions[condition] = value
         self.metrics.ready.set(self.ready)
+
+    def holds(self, condition: str) -> bool:
+        """Whether one of the named conditions holds now."""
+        return self._conditions[condition]
+
+    def set_roles(self, roles: Mapping[int, str]) -> None:
+        """What the process is to each partition that it has to do with."""
+        self._roles = {str(partition): role for partition, role in sorted(roles.items())}
 
     @property
     def ready(self) -> bool:
@@ -58,16 +67,21 @@ class Status:
             ready=self.ready and self.alive,
             heartbeat_age=None if age is None else round(age, 3),
             conditions=dict(self._conditions),
+            roles=self._roles,
         )
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """The body of `/livez` and `/readyz`. `heartbeat_age` in seconds, None while the process starts."""
+class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of `/livez` and `/readyz`. `heartbeat_age` in seconds, None while the process starts.
+
+    `roles`: of a matcher, partition → owner (it decides), taking over (it will, after following) or standby.
+    """
 
     alive: bool
     ready: bool
     heartbeat_age: float | None
     conditions: dict[str, bool]
+    roles: dict[str, str] = {}
 
 
 class _Server(ThreadingMixIn, WSGIServer):

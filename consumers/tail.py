@@ -80,6 +80,18 @@ def ends(kafka: Kafka, topic: str, *, committed: bool = True, patience: float = 
         return {partition: high for partition, (_, high) in _watermarks(consumer, kafka, topic, patience).items()}
 
 
+def span(kafka: Kafka, topic: str, partition: int, *, patience: float = 30.0) -> tuple[int, int]:
+    """The first offset that a partition still has, and the one after its last committed record. Raises as `tail`."""
+    with closing(Consumer(dict(consumer_config(kafka, GROUP)))) as consumer:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=patience)
+        except KafkaException as error:
+            if is_passing(error.args[0]):
+                raise _gone(kafka, error.args[0].str()) from None
+            raise
+        return low, high
+
+
 def starts_at(kafka: Kafka, topic: str, time_ms: int, *, patience: float = 30.0) -> dict[int, int]:
     """Partition → the offset of its first record with a Kafka time of `time_ms` or later. Raises as `tail`."""
     with closing(Consumer(dict(consumer_config(kafka, GROUP)))) as consumer:

@@ -19,7 +19,10 @@ class StateLocked(StateError):
     def __init__(self, path: Path, pid: int | None) -> None:
         self.pid = pid
         who = "another process" if pid is None else f"process {pid}"
-        super().__init__(f"state {path} is in use by {who}; a state belongs to one process: stop that one first")
+        super().__init__(
+            f"state {path} is in use by {who}; a state belongs to one process: stop that one, or "
+            "give this one a state folder of its own"
+        )
 
 
 class StateForeign(StateError):

@@ -86,7 +86,8 @@ class DecisionRow:
 @dataclass(frozen=True, slots=True)
 class Changes:
     """A stretch of the logs, each sequence in the order of its log; `positions` says where it ends:
-    (topic, partition) -> next offset. `stream_time`: as it is then, None if it is as before.
+    (topic, partition) -> next offset. `times`: of those whose end has a time, Kafka's, in milliseconds since 1970:
+    every record behind the end was written later. `stream_time`: as it is then, None if it is as before.
 
     blocks: names of blocks in the order in which the log has them, those of features that are not applied included:
         then a block has the same number wherever the log is cut into changes
@@ -95,6 +96,7 @@ class Changes:
     features: Sequence[FeatureRow] = ()
     decisions: Sequence[DecisionRow] = ()
     positions: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    times: Mapping[tuple[str, int], int] = field(default_factory=dict)
     stream_time: StreamTime | None = None
     blocks: Sequence[str] = ()
 

@@ -95,7 +95,10 @@ _BLOCKS: Final[Migration] = (
     "INSERT INTO facts SELECT 'blocks', '0' WHERE EXISTS (SELECT 1 FROM facts)",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _LAST_SEEN, _BLOCKS)
+# A state of before knows no time, which counts as long ago.
+_TIMES: Final[Migration] = ("ALTER TABLE positions ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _LAST_SEEN, _BLOCKS, _TIMES)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -35,7 +35,7 @@ from index_store.rows import (
     StoredOffer,
     Version,
 )
-from index_store.store import NO_SELLER, Keys, Rows, SellerCodes, check_dim
+from index_store.store import NO_SELLER, HalfRows, Keys, Rows, SellerCodes, check_dim
 from index_store.stream_time import StreamTime
 
 
@@ -74,6 +74,15 @@ class State:
             self._connection.close()
             self._lock.release()
 
+    def discard(self) -> None:
+        """Close the file and delete it; whoever opens it next has an empty one."""
+        with self._mutex:
+            self._connection.close()
+            # Without its log a file is an older state, and whole; a log without its file would be nothing.
+            for suffix in ("-wal", "-shm", ""):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            self._lock.release()
+
     def __enter__(self) -> State:
         return self
 
@@ -103,7 +112,7 @@ class State:
         ids = dict.fromkeys([row.offer_id for row in changes.decisions] + [row.offer_id for row in changes.features])
         with self._mutex:
             with self._transaction() as connection:
-                self._move_positions(changes.positions)
+                self._move_positions(changes.positions, changes.times)
                 totals = tables.load_totals(connection)
                 offers = tables.load_offers(connection, ids, with_pending=totals.pending > 0)
                 outcome = fold_batch(offers, changes, totals)
@@ -165,6 +174,22 @@ class State:
             rows = connection.execute("SELECT topic, partition, next_offset FROM positions").fetchall()
         return {(topic, partition): next_offset for topic, partition, next_offset in rows}
 
+    def times(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> a time, Kafka's, in milliseconds since 1970: what is not applied yet was written later.
+
+        0 where none is known.
+        """
+        with self._reading() as connection:
+            rows = connection.execute("SELECT topic, partition, time_ms FROM positions").fetchall()
+        return {(topic, partition): time_ms for topic, partition, time_ms in rows}
+
+    def drop_pending(self) -> int:
+        """Forgets all features that wait for a decision, and returns how many: for when it is known that none comes."""
+        with self._transaction() as connection:
+            dropped = connection.execute("DELETE FROM pending").rowcount
+            connection.execute("UPDATE totals SET pending = 0")
+        return dropped
+
     def stream_time(self) -> StreamTime:
         """As it was after the last record that was applied."""
         with self._reading() as connection:
@@ -181,6 +206,11 @@ class State:
 
         What is applied between two chunks shows in the later ones only.
         """
+        for keys, halves, sellers, blocks in self.live_halves(chunk):
+            yield keys, halves.astype(np.float32), sellers, blocks
+
+    def live_halves(self, chunk: int = 16_384) -> Iterator[HalfRows]:
+        """The same with vectors as the file keeps them, f16[n, dim]."""
         after = -1
         dim = self._identity.dim
         while True:
@@ -193,17 +223,12 @@ class State:
                 return
             keys, sellers, blocks, vectors = zip(*rows, strict=True)
             after = keys[-1]
-            if any(len(vector) != dim * tables.VECTOR_DTYPE.itemsize for vector in vectors):
+            if set(map(len, vectors)) != {dim * tables.VECTOR_DTYPE.itemsize}:
                 raise StateUnusable(
                     f"state {self._path} holds vectors that are not of dimension {dim}: {how_to_delete(self._path)}"
                 )
             values = np.frombuffer(b"".join(vectors), tables.VECTOR_DTYPE).reshape(-1, dim)
-            yield (
-                np.array(keys, np.int64),
-                values.astype(np.float32),
-                np.array(sellers, np.int32),
-                np.array(blocks, np.int32),
-            )
+            yield np.array(keys, np.int64), values, np.array(sellers, np.int32), np.array(blocks, np.int32)
 
     def counts(self) -> Counts:
         """Sizes; quick at any size of the state."""
@@ -239,7 +264,7 @@ class State:
         with self._reading() as connection:
             return audit(connection)
 
-    def _move_positions(self, positions: Mapping[tuple[str, int], int]) -> None:
+    def _move_positions(self, positions: Mapping[tuple[str, int], int], times: Mapping[tuple[str, int], int]) -> None:
         stored = self.positions()
         for (topic, partition), next_offset in positions.items():
             known = stored.get((topic, partition), 0)
@@ -250,8 +275,9 @@ class State:
                     f"{how_to_delete(self._path)}"
                 )
         self._connection.executemany(
-            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
-            ((topic, partition, offset) for (topic, partition), offset in positions.items()),
+            "INSERT INTO positions (topic, partition, next_offset, time_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET next_offset = excluded.next_offset, time_ms = max(time_ms, excluded.time_ms)",
+            ((*place, offset, times.get(place, 0)) for place, offset in positions.items()),
         )
 
     @contextmanager

@@ -1,7 +1,8 @@
 """The interface of an index of offer vectors, and the checks on its arguments that all stores share.
 
 A store maps keys (given by the state) to vectors and seller codes and answers "which k are the nearest".
-There is one writer; a search sees every write that returned before it began.
+There is one writer; a search sees every write that returned before it began. Methods may be called while a write goes
+on in another thread: entries that it changes are then found as before, as after or not at all, all others as always.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 Keys = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 SellerCodes = npt.NDArray[np.int32]
 BlockCodes = npt.NDArray[np.int32]
 
@@ -35,6 +37,9 @@ LARGEST_VALUE: Final = float(np.finfo(np.float16).max)
 
 Rows = tuple[Keys, Vectors, SellerCodes, BlockCodes]
 """Entries, as the arguments of `IndexStore.upsert`: keys, vectors, sellers and blocks."""
+
+HalfRows = tuple[Keys, Halves, SellerCodes, BlockCodes]
+"""The same with vectors f16[n, dim]."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,10 +1,10 @@
 """The matcher's memory: SQLite state and index together, written only by applying what the log already holds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from index_store.cells.recall import Probe
@@ -13,12 +13,12 @@ from index_store.rows import Changes, Identity
 from index_store.state import State
 from index_store.store import IndexStore
 from index_store.weaviate.settings import WeaviateSettings
-from matcher.arrays import F32Array, F64Array, I32Array, I64Array
-from matcher.brands import READING, BrandTable, searched_blocks
+from matcher.arrays import F32Array
+from matcher.brands import READING, BrandTable
 from matcher.deciding.arrivals import Arrival
 from matcher.deciding.batch import Decided, Gone, Skipped, Step
 from matcher.deciding.content import Content, keeps_raw, read_content
-from matcher.deciding.known import Hit, Known, exact_scores
+from matcher.deciding.known import Hit, Known
 from matcher.deciding.steps import Expired
 from matcher.events.decision import Decision
 from matcher.events.offer import Offer
@@ -29,6 +29,13 @@ from matcher.model.bundle import Bundle
 from matcher.model.projection import project
 from matcher.recent import Recent
 from matcher.rows import block_names, decision_row, feature_row
+from matcher.searching import SPARE, SPARE_IN_CLUSTER, Searching
+
+log = logging.getLogger(__name__)
+
+#: Kafka times, in milliseconds since 1970, of the ends of what is applied: see `index_store.rows.Changes`.
+Times = Mapping[tuple[str, int], int]
+NO_TIMES: Times = {}
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -41,7 +48,11 @@ class Published(Struct, frozen=True, kw_only=True):
 
 
 class Memory:
-    """Implements `matcher.deciding.known.Memory` over a state file and an index that is loaded from it."""
+    """Implements `matcher.deciding.known.Memory` over a state file and an index that is loaded from it.
+
+    One thread applies, another may ask meanwhile: it is told the truth of all offers but those being applied, which may
+    be as before, as after or missing (`matcher.deciding.overlay.Overlay` knows them better).
+    """
 
     def __init__(
         self,
@@ -53,12 +64,16 @@ class Memory:
         *,
         weaviate: WeaviateSettings | None = None,
         new_cells: bool = False,
+        on_waiting: Callable[[str], None] = lambda _: None,
         expiry: Expiry = NEVER,
+        outdated: Callable[[State], str | None] = lambda _: None,
     ) -> None:
         """Opens (or creates) the state of one partition and loads the index. Raises `index_store.errors.StateError`.
 
         The file lies in a folder named after the bundle, so that a new bundle starts from the log, beside the old one.
-        The index is in memory, or in the cluster that `weaviate` names: see `matcher.index_choice.open_index`.
+        The index is in memory, or in the cluster that `weaviate` names: see `matcher.index_choice.open_index`, also for
+        `on_waiting`. `outdated` says why a state cannot be brought up to date by following the log; such a one starts
+        anew.
         """
         identity = Identity(
             bundle=bundle.fingerprint,
@@ -75,12 +90,20 @@ class Memory:
         path = folder / bundle.fingerprint / f"partition-{partition}.sqlite"
         self._state = State(path, identity)
         try:
+            if (why := outdated(self._state)) is not None:
+                log.warning("state %s is discarded and built anew from the log: %s", path, why)
+                self._state.discard()
+                self._state = State(path, identity)
             self._time = self._state.stream_time()
             self._brands = BrandTable(self._state.block_names()) if bundle.search.brand_blocks else None
-            self._index, self.loaded = open_index(self._state, path, bundle, partition, weaviate, new_cells=new_cells)
+            self._index, self.loaded = open_index(
+                self._state, path, bundle, partition, weaviate, new_cells=new_cells, on_waiting=on_waiting
+            )
         except BaseException:
             self._state.close()
             raise
+        spare = SPARE if weaviate is None else SPARE_IN_CLUSTER
+        self._searching = Searching(self._state, self._index, self._brands, spare=spare)
 
     def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
@@ -97,31 +120,7 @@ class Memory:
         not_sellers: Sequence[str | None] | None,
         by_brand: Sequence[Offer] | None = None,
     ) -> Sequence[Sequence[Hit]]:
-        codes = blocks = None
-        if not_sellers is not None:
-            codes = self._state.seller_codes(not_sellers, create=False)
-        if by_brand is not None and self._brands is not None:
-            blocks = searched_blocks(self._brands, by_brand)
-        rows = self._nearest_keys(vectors, k, codes, blocks)
-        keys = np.unique(np.concatenate(rows))
-        if not len(keys):
-            return [()] * len(vectors)
-        embeddings = self._index.reconstruct(keys)
-        places = [np.searchsorted(keys, row) for row in rows]
-        scores = [
-            exact_scores(vector, embeddings[place])
-            for vector, place in zip(vectors.astype(np.float64), places, strict=True)
-        ]
-        kept = [_best(score, k) for score in scores]
-        needed = np.unique(np.concatenate([place[best] for place, best in zip(places, kept, strict=True)]))
-        known = dict(zip(needed.tolist(), self._known(keys[needed], embeddings[needed]), strict=True))
-        found = []
-        for place, score, best in zip(places, scores, kept, strict=True):
-            hits = [Hit(known[n], value) for n, value in zip(place[best].tolist(), score[best].tolist(), strict=True)]
-            # The index orders equal scores by key, which a rebuild deals anew; versions stay.
-            hits.sort(key=lambda hit: (-hit.score, hit.known.version))
-            found.append(hits[:k])
-        return found
+        return self._searching.nearest(vectors, k, not_sellers, by_brand)
 
     def contents(self, known: Sequence[Known]) -> Sequence[Content]:
         """What these offers say, in their order: what was read lately, else from the state."""
@@ -134,38 +133,6 @@ class Memory:
                 self._recent.put(one.offer_id, one.version, content)
                 held[place] = content
         return [content for content in held if content is not None]
-
-    def _nearest_keys(
-        self, vectors: F32Array, k: int, codes: I32Array | None, blocks: I32Array | None
-    ) -> list[I64Array]:
-        """For each embedding the keys of at least the k nearest, and of all whose score equals that of the k-th."""
-        rows: list[I64Array] = [np.empty(0, np.int64)] * len(vectors)
-        open_, fetch = np.arange(len(vectors)), k + SPARE
-        while len(open_):
-            hits = self._index.search(
-                vectors[open_],
-                fetch,
-                not_sellers=None if codes is None else codes[open_],
-                blocks=None if blocks is None else blocks[open_],
-            )
-            for row, keys in zip(open_.tolist(), hits.keys, strict=True):
-                rows[row] = keys[keys >= 0]
-            tied = (hits.keys[:, -1] >= 0) & (hits.scores[:, -1] == hits.scores[:, k - 1])
-            open_, fetch = open_[tied], 4 * fetch
-        return rows
-
-    def _known(self, keys: I64Array, embeddings: F32Array) -> list[Known]:
-        stored = self._state.rows(keys)
-        return [
-            Known(
-                key=key,
-                offer_id=stored[key].offer_id,
-                version=Version(*stored[key].version),
-                product_id=stored[key].product_id or "",
-                vector=vector,
-            )
-            for key, vector in zip(keys.tolist(), embeddings, strict=True)
-        ]
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         """The next offset of each (topic, partition) that this memory has not yet applied."""
@@ -184,7 +151,9 @@ class Memory:
             for offer_id, version in self._state.not_seen_after(due, most)
         ]
 
-    def apply_steps(self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int]) -> None:
+    def apply_steps(
+        self, steps: Sequence[Step], positions: Mapping[tuple[str, int], int], times: Times = NO_TIMES
+    ) -> None:
         """Applies what this process decided, after its commit."""
         features, decisions, time = [], [], self._time
         for step in steps:
@@ -201,14 +170,25 @@ class Memory:
         read = [step.arrival for step in steps if isinstance(step, Decided | Skipped)]
         blocks = block_names(read, self._bundle)
         self._apply(
-            Changes(features=features, decisions=decisions, positions=positions, stream_time=time, blocks=blocks)
+            Changes(
+                features=features,
+                decisions=decisions,
+                positions=positions,
+                times=times,
+                stream_time=time,
+                blocks=blocks,
+            )
         )
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
 
     def follow(
-        self, arrivals: Sequence[Arrival], published: Sequence[Published], positions: Mapping[tuple[str, int], int]
+        self,
+        arrivals: Sequence[Arrival],
+        published: Sequence[Published],
+        positions: Mapping[tuple[str, int], int],
+        times: Times = NO_TIMES,
     ) -> None:
         """Applies what is in the log, decided by whoever: inputs and decisions find each other by offer and version."""
         offered = [arrival for arrival in arrivals if arrival.features is not None]
@@ -220,10 +200,24 @@ class Memory:
         decisions = [decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published]
         blocks = block_names(offered, self._bundle)
         self._apply(
-            Changes(features=features, decisions=decisions, positions=positions, stream_time=time, blocks=blocks)
+            Changes(
+                features=features,
+                decisions=decisions,
+                positions=positions,
+                times=times,
+                stream_time=time,
+                blocks=blocks,
+            )
         )
         for arrival in offered:
             self._recent.forget(arrival.offer_id)
+
+    def forget_undecided(self) -> int:
+        """After all decisions there are on the features applied so far were followed: those without one get none.
+
+        Their offer is gone, and Kafka keeps the null that said so no longer. Returns how many there were.
+        """
+        return self._state.drop_pending() if self._state.counts().pending else 0
 
     def _apply(self, changes: Changes) -> None:
         applied = self._state.apply(changes)
@@ -259,13 +253,4 @@ class Memory:
         self._state.close()
 
 
-#: Fetched beyond the k nearest, so that equal scores at the edge seldom need a second search.
-SPARE = 8
 _offers = msgspec.json.Decoder(Offer)
-
-
-def _best(scores: F64Array, k: int) -> I64Array:
-    """Where the k highest scores (f64[n]) are, and all that equal the lowest of these."""
-    if len(scores) <= k:
-        return np.arange(len(scores))
-    return np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])

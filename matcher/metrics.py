@@ -86,12 +86,26 @@ class Metrics:
             "offermatch_index_offers", "Live offers in the index.", ["partition"], registry=registry
         )
         self.index_bytes = Gauge("offermatch_index_bytes", "Memory of the index.", ["partition"], registry=registry)
+        self.index_away = Gauge(
+            "offermatch_index_away",
+            "1 while the matcher waits for the cluster that holds the index.",
+            registry=registry,
+        )
+        self.standby_offers = Gauge(
+            "offermatch_standby_offers", "Live offers in the index of a partition that another process owns.",
+            ["partition"], registry=registry,
+        )  # fmt: skip
+        self.standby_lag = Gauge(
+            "offermatch_standby_lag_records",
+            "Records of a partition that another process owns which this standby has not applied yet.",
+            ["topic", "partition"], registry=registry,
+        )  # fmt: skip
         self.index_recall = Gauge(
             "offermatch_index_recall_ratio", "Share of the nearest that searches found, in the last sample.",
             ["partition"], registry=registry,
         )  # fmt: skip
         self.state_busy = Gauge(
-            "offermatch_state_busy_seconds", "Spent reading and writing the state file since the partition was opened.",
+            "offermatch_state_busy_seconds", "Spent reading and writing the state file since it was opened.",
             ["partition"], registry=registry,
         )  # fmt: skip
         self.lag = Gauge(
@@ -128,3 +142,8 @@ class Metrics:
         self.index_bytes.remove_by_labels({"partition": str(partition)})
         self.index_recall.remove_by_labels({"partition": str(partition)})
         self.state_busy.remove_by_labels({"partition": str(partition)})
+
+    def forget_standby(self, partition: int) -> None:
+        """Removes the series of a partition that is no longer followed."""
+        for series in (self.standby_offers, self.standby_lag):
+            series.remove_by_labels({"partition": str(partition)})

@@ -39,7 +39,8 @@ class Topics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The names of the topics, and how they are created.
 
     `prefix` is put before every name. `universes`: partitions of all topics but `offers` and `dead-letters`.
-    `replication`: copies of each partition, 0: as the cluster does by default.
+    `replication`: copies of each partition, 0: as the cluster does by default. `tombstone_retention`: seconds for which
+    compacted topics keep deletions readable; a matcher's state that was away for more than half of it is built anew.
     """
 
     prefix: Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9._-]*$")] = ""
@@ -52,6 +53,7 @@ class Topics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     offers_partitions: Count = 12
     universes: Count = 1
     replication: Annotated[int, Meta(ge=0, le=9)] = 0
+    tombstone_retention: Annotated[float, Meta(ge=10, le=315_360_000)] = 604_800.0
 
 
 class Photos(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +90,8 @@ class Encoder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Matcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The matcher process. `bundle` is the folder of a model bundle, or the name of one that comes with offermatch.
 
+    `standby`: how many partitions that belong to other matchers of the group it follows, to take over from one that
+    dies (0: none). Each is a state and an index of its own. `state_folder` belongs to one process.
     `expire_after`: seconds after which an offer leaves that was not sent again, in the stream's own time: a pause of
     the stream counts for a third of it at most. 0: never; else an hour or more.
     """
@@ -96,6 +100,7 @@ class Matcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     group: Name = "offermatch-matcher"
     state_folder: str = "offermatch-data/matcher"
     batch_size: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    standby: Annotated[int, Meta(ge=0, le=1_000)] = 1
     expire_after: Lifetime = 0.0
     http_port: Port = 9102
 
@@ -211,7 +216,7 @@ def _from_environment(
 
 
 #: Variables of ours that are no settings.
-RESERVED = frozenset({f"{PREFIX}_CONFIG", f"{PREFIX}_CACHE"})
+RESERVED = frozenset({f"{PREFIX}_CONFIG", f"{PREFIX}_CACHE", f"{PREFIX}_FAILPOINTS"})
 
 
 def _prefixes(sections: Mapping[str, Any]) -> list[str]:

@@ -13,9 +13,11 @@ from matcher.settings_error import SettingsError
 class Weaviate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Weaviate cluster that holds the index, for more offers than one machine has memory for; see ops/weaviate.md.
 
-    `url`: `http://host:port?grpc_port=port`, several separated by commas; empty: the index is in the matcher's memory.
-    `replicas` of each of `shards` (0: as many as nodes). `consistency`: whether a write waits for all replicas or for
-    most. `deadline`: seconds to wait for a cluster that does not answer, before the matcher ends.
+    `url`: `http://host:port?grpc_port=port` (or `https`), several separated by commas; empty: the index is in the
+    matcher's memory. The key comes from `api_key` or a file. `replicas` of each of `shards` (0: as many as nodes), and
+    the `compression` of vectors in the cluster's memory: a collection keeps what it was made with. `consistency`:
+    whether a write waits for all replicas or for most. `searches`: queries under way at once. `deadline`: seconds to
+    wait for a cluster that does not answer, before the matcher ends.
     """
 
     url: str = ""
@@ -25,6 +27,7 @@ class Weaviate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     replicas: Annotated[int, Meta(ge=1, le=9)] = 1
     compression: Annotated[str, Meta(pattern="^(rq|sq|none)$")] = "rq"
     consistency: Annotated[str, Meta(pattern="^(all|quorum)$")] = "all"
+    searches: Annotated[int, Meta(ge=1, le=256)] = 8
     deadline: Seconds = 120.0
 
 
@@ -45,6 +48,7 @@ def weaviate_settings(choice: Weaviate) -> WeaviateSettings | None:
             replicas=choice.replicas,
             compression="rq" if choice.compression == "rq" else "sq" if choice.compression == "sq" else "none",
             consistency="quorum" if choice.consistency == "quorum" else "all",
+            searches=choice.searches,
             deadline=choice.deadline,
         )
     except ValueError as error:

@@ -473,6 +473,10 @@ def bench_matcher(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 5,
     known: Annotated[int, typer.Option(min=0, help="Instead: a matcher process that knows so many offers.")] = 0,
     arriving: Annotated[int, typer.Option(min=100, help="Offers that it then decides.")] = 10_000,
+    weaviate: Annotated[
+        str,
+        typer.Option(help="With --known: its index in this cluster (`own`: a new one), against a bare client loop."),
+    ] = "",
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -488,7 +492,12 @@ def bench_matcher(
         from benchmarks.known.run import bench_known
 
         with tempfile.TemporaryDirectory() as space:
-            benchmark = bench_known(known, arriving, SystemClock(), Path(space))
+            if weaviate:
+                from benchmarks.known.cluster import bench_cluster
+
+                benchmark = bench_cluster(weaviate, known, arriving, rounds, clock=SystemClock(), folder=Path(space))
+            else:
+                benchmark = bench_known(known, arriving, SystemClock(), Path(space))
     else:
         from benchmarks.matcher import bench_matcher as measure
         from matcher.model import load_bundle
@@ -546,6 +555,33 @@ def bench_index(
         plot.write_text(drawing(benchmark.duels), encoding="utf-8")
     if tables is not None:
         tables.write_text(markdown(benchmark.duels), encoding="utf-8")
+    if json:
+        _print_json(benchmark)
+
+
+@bench_app.command("takeover")
+def bench_takeover(
+    offers: Annotated[int, typer.Option(min=1, help="Offers in the index before the first kill.")] = 100_000,
+    kills: Annotated[int, typer.Option(min=1, help="Take-overs, with standing by and without.")] = 5,
+    session: Annotated[float, typer.Option(help="Session time-out in seconds.")] = 6.0,
+    seed: Annotated[int, typer.Option(help="Of the moments at which is killed.")] = 0,
+    json: Json = False,
+) -> None:
+    """Seconds from kill -9 of a matcher to the first decision of its standby."""
+    import tempfile
+
+    from rich.console import Console
+
+    from benchmarks.results import table
+    from benchmarks.takeover import TakeoverOptions
+    from benchmarks.takeover import bench_takeover as measure
+    from matcher.clock import SystemClock
+
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as folder:
+        options = TakeoverOptions(offers=offers, kills=kills, session=session, seed=seed, folder=Path(folder))
+        benchmark = measure(options, SystemClock(), console.print)
+    Console().print(table(benchmark))
     if json:
         _print_json(benchmark)
 

@@ -1,6 +1,7 @@
 """Producing without transactions: an idempotent producer that knows of every record whether Kafka took it."""
 
 import logging
+from collections.abc import Callable
 from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -8,6 +9,7 @@ from msgspec import Struct
 
 from matcher.clock import Clock
 from matcher.events.envelope import Outgoing
+from matcher.events.place import Place
 from matcher.settings import Kafka
 from producers.client import producer_config
 
@@ -46,12 +48,19 @@ class Publisher:
         config = producer_config(kafka, **{"delivery.timeout.ms": int(2 * patience * 1000)})
         self._producer = Producer(dict(config), logger=log)
 
-    def send(self, record: Outgoing) -> None:
+    def send(self, record: Outgoing, on_taken: Callable[[Place], None] | None = None) -> None:
         """Hands one record over, waiting while librdkafka's queue is full. Whether Kafka took it shows later.
 
+        `on_taken` is called, some time before `finish` returns, with the place that the record has got.
         Raises `NotDeliveredError` when the queue stays full, or the producer has failed for good.
         """
         deadline: float | None = None
+
+        def reported(error: KafkaError | None, message: Message) -> None:
+            self._reported(error, message)
+            if error is None and on_taken is not None:
+                on_taken(Place(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)))
+
         while True:
             try:
                 self._producer.produce(
@@ -60,7 +69,7 @@ class Publisher:
                     value=record.value,
                     headers=list(record.headers),
                     partition=-1 if record.partition is None else record.partition,
-                    on_delivery=self._reported,
+                    on_delivery=self._reported if on_taken is None else reported,
                 )
             except BufferError:
                 now = self._clock.monotonic()

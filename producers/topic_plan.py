@@ -21,6 +21,7 @@ def topic_plan(settings: Settings) -> TopicPlan:
         offers_partitions=names.offers_partitions,
         universes=names.universes,
         replication=names.replication or None,
+        tombstone_retention_ms=int(names.tombstone_retention * 1000),
     )
 
 

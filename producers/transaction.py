@@ -16,6 +16,7 @@ from matcher.events.envelope import Outgoing
 from matcher.metrics import Metrics
 from matcher.settings import Kafka
 from producers.client import producer_config
+from producers.failpoints import COMMITTED, COMPLETE, FENCED, OPEN, reach
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ Partition = tuple[str, int]
 
 #: Seconds beyond its timeout after which a call of librdkafka counts as hanging.
 PATIENCE = 0.5
+#: Seconds; less becomes zero in librdkafka, which then answers at once that its time is up.
+LEAST = 0.001
 NO_NOTES: Mapping[Partition, str] = {}
 
 
@@ -69,6 +72,7 @@ class Transactions:
         Retries; raises `TimeoutError` after six times the transaction timeout, or `FencedError`.
         """
         self._retry(self._producer.init_transactions, deadline=self._clock.monotonic() + 6 * self._timeout)
+        reach(FENCED)
 
     def init_again(self, seconds: float) -> bool:
         """A fresh producer under the same id, after a transaction that failed: ends it, committed or rolled back.
@@ -114,6 +118,7 @@ class Transactions:
                 self._producer.begin_transaction()
                 for record in records:
                     self._produce(record, delivered, deadline)
+                reach(OPEN)
                 positions = [
                     TopicPartition(*place, offset, metadata=notes.get(place, "")) for place, offset in offsets.items()
                 ]
@@ -122,9 +127,11 @@ class Transactions:
                 self._serve(self._producer.flush, max(0.0, deadline - self._clock.monotonic()))
                 if delivered.error is not None:
                     raise KafkaException(delivered.error)
+                reach(COMPLETE)
             except (KafkaException, BufferError, TimeoutError) as error:
                 self._abort(error)
             self._commit(deadline)
+        reach(COMMITTED)
         self._metrics.transactions.labels("committed").inc()
         return delivered.ends
 
@@ -209,7 +216,7 @@ class Transactions:
         """Repeats a call of the transaction API while librdkafka says that repeating may help."""
         while True:
             left = deadline - self._clock.monotonic()
-            if left <= 0:
+            if left < LEAST:
                 raise TimeoutError(f"{self.transactional_id}: no answer from Kafka in time ({call.__name__})")
             try:
                 call(*args, left)

@@ -30,7 +30,7 @@ def weaviate_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if existing := os.environ.get("WEAVIATE_URL"):
         yield existing
         return
-    with WeaviateCluster(tmp_path_factory.mktemp("weaviate-one"), 1, _server()) as cluster:
+    with WeaviateCluster(tmp_path_factory.mktemp("weaviate-one"), 1, the_server()) as cluster:
         cluster.start()
         yield cluster.url
 
@@ -38,7 +38,7 @@ def weaviate_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def weaviate_three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateCluster]:
     """Three nodes on loopback. Whoever stops one starts it again."""
-    with WeaviateCluster(tmp_path_factory.mktemp("weaviate-three"), 3, _server()) as cluster:
+    with WeaviateCluster(tmp_path_factory.mktemp("weaviate-three"), 3, the_server()) as cluster:
         cluster.start()
         yield cluster
 
@@ -49,7 +49,8 @@ def collection_name() -> str:
     return f"Test{uuid.uuid4().hex[:12]}"
 
 
-def _server() -> Path:
+def the_server() -> Path:
+    """The program; skips the test where there is none."""
     server = available()
     if server is None:
         pytest.skip("no Weaviate server here: `make weaviate-server` builds one with Go, WEAVIATE_URL names one")

@@ -9,6 +9,7 @@ sellers, few have a great part of all offers and most have few.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -42,8 +43,8 @@ class Feed:
     sellers: SellerCodes
 
 
-def make_feed(offers: int, seed: int) -> Feed:
-    """So many offers."""
+def make_feed(offers: int, seed: int, file: Path | None = None) -> Feed:
+    """So many offers; their vectors lie in `file`, if one is named, and take no memory that is not to spare."""
     random = np.random.default_rng(seed)
     products = int(offers / PRODUCT_OFFERS) + 1
     families = int(products / FAMILY_PRODUCTS) + 1
@@ -58,7 +59,9 @@ def make_feed(offers: int, seed: int) -> Feed:
     ]
     family_part = _directions(random, families, _FAMILY).astype(np.float16)
     product_part = _directions(random, products, _PRODUCT).astype(np.float16)
-    vectors = np.empty((offers, DIM), np.float16)
+    vectors: npt.NDArray[np.float16] = (
+        np.empty((offers, DIM), np.float16) if file is None else np.memmap(file, np.float16, "w+", shape=(offers, DIM))
+    )
     for start in range(0, offers, _STEP):
         own = product[start : start + _STEP]
         family = family_of[own]
@@ -70,20 +73,27 @@ def make_feed(offers: int, seed: int) -> Feed:
     return Feed(vectors, product, family_of[product], sellers)
 
 
-def brands(feed: Feed, missing: float, *, tied: bool, seed: int) -> BlockCodes:
+def brands(feed: Feed, missing: float, *, tied: bool, seed: int, conflicting: float = 0.0) -> BlockCodes:
     """i32[n]: the brand of each offer, NO_BLOCK for the share `missing` of them.
 
     tied: a brand has whole families, and it is missing where the vectors lie to one side; else a brand has single
     products, whatever they look like, and is missing by chance.
+
+    conflicting: share of the pairs of offers of one product and with brands whose brands are to differ; if untied
     """
     random = np.random.default_rng(seed)
     if tied:
         codes = _zipf(random, BRANDS, int(feed.family.max()) + 1)[feed.family].astype(np.int32)
-        side = feed.vectors.astype(np.float32) @ random.standard_normal(DIM).astype(np.float32)
+        direction = random.standard_normal(DIM).astype(np.float32)
+        parts = range(0, len(codes), _STEP)
+        side = np.concatenate([feed.vectors[at : at + _STEP].astype(np.float32) @ direction for at in parts])
         codes[side < np.quantile(side, missing)] = NO_BLOCK
         return codes
     codes = _zipf(random, BRANDS, int(feed.product.max()) + 1)[feed.product].astype(np.int32)
     codes[random.random(len(codes)) < missing] = NO_BLOCK
+    if conflicting:
+        other = (codes != NO_BLOCK) & (random.random(len(codes)) < 1 - np.sqrt(1 - conflicting))
+        codes[other] = _zipf(random, BRANDS, int(other.sum())) + BRANDS
     return codes
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.index.blocking import blocking
 from benchmarks.index.cases import Case, K, exact, make_cases, recall
 from benchmarks.index.feed import DIM, make_feed
 from benchmarks.index.plain import Flat
@@ -24,6 +25,9 @@ _CHUNK: Final = 16_384
 _FLAT_QUERIES: Final = BATCH  # comparing with all is slow: as many as one batch
 _FLAT_CHANGES: Final = 4  # batches; each moves all vectors behind the first that is removed
 _MIXED_ROUNDS: Final = 16
+_LARGE: Final = 2_000_000
+"""Larger sizes go through fewer cases, and Flat has a sample of so many offers: all would not fit in memory."""
+_LARGE_CASES: Final = ("all", "two_thirds_missing_independent", "tenth_missing_tied")
 _FLAT_BYTES: Final = 4 * DIM + 8
 _SEARCHES: Final = {
     "search_all": ("all",),
@@ -41,7 +45,7 @@ def label(size: int) -> str:
 
 def measure_alone(size: int, rounds: int, clock: Clock, folder: Path) -> tuple[Result, ...]:
     """One size of at least `LARGE_BATCH`; rates are medians over `rounds`, FAISS Flat takes turns with ours. Needs 3 KB
-    of memory for each offer, and 400 bytes in `folder`."""
+    of memory for each offer up to 2 million, 500 bytes for each one more, and 1 KB in `folder`."""
     return tuple(_Size(size, rounds, clock, folder / f"bench-{size}").run())
 
 
@@ -50,12 +54,17 @@ class _Size:
 
     def __init__(self, size: int, rounds: int, clock: Clock, folder: Path) -> None:
         self._size, self._rounds, self._clock = size, rounds, clock
-        self._feed = make_feed(size + size // 2 + ASKING, seed=size)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._feed = make_feed(size + size // 2 + ASKING, seed=size, file=folder / "feed.f16")
         self._cases = make_cases(self._feed, ASKING, seed=size + 1)
+        if size > _LARGE:
+            self._cases = [case for case in self._cases if case.name in _LARGE_CASES]
+        self._sample = min(size, _LARGE)  # keys below are in Flat
+        self._flat_name = "FAISS Flat" if size <= _LARGE else f"FAISS Flat of {label(_LARGE)}"
         self._keys = np.random.default_rng(size).permutation(size)  # those alive, in the order in which they change
         self._offer_of = np.arange(size)  # by key, its row of the feed
         self._next_offer = size
-        self._store = CellStore(DIM, folder)
+        self._store = CellStore(DIM, folder / "cells")
         self._plain = Flat()
         self._results: list[Result] = []
 
@@ -63,7 +72,7 @@ class _Size:
         """All results."""
         try:
             self._store.load(self._rows(self._cases[0], np.arange(self._size)))
-            for keys, vectors, _, blocks in self._rows(self._cases[0], np.arange(self._size)):
+            for keys, vectors, _, blocks in self._rows(self._cases[0], np.arange(self._sample)):
                 self._plain.add(keys, vectors, blocks)
             before = self._searches("")
             self._result("bytes_per_offer", self._store.memory_bytes() / self._size, _FLAT_BYTES, "bytes")
@@ -72,6 +81,7 @@ class _Size:
             self._result("bytes_per_offer_changed", self._store.memory_bytes() / len(self._store), _FLAT_BYTES, "bytes")
             self._result("recall_at_10", min(before, after), 1.0, "share")
             self._mixed()
+            self._blocking()
         finally:
             self._store.close()
         return self._results
@@ -88,7 +98,10 @@ class _Size:
             flat = partial(self._plain.search, case.asked[:_FLAT_QUERIES], K, None)
             seconds = interleaved([partial(self._found, case), flat], self._rounds, self._clock)
             rates[case.name] = len(case.asked) / seconds[0], _FLAT_QUERIES / seconds[1]
-        for name, cases in _SEARCHES.items():
+        for name, all_cases in _SEARCHES.items():
+            cases = [case for case in all_cases if case in rates]
+            if not cases:
+                continue
             slowest = min(cases, key=lambda case: rates[case][0])
             self._result(f"{name}{suffix}", *rates[slowest], "searches/s")
             lowest = min(recalls[case] for case in cases)
@@ -119,7 +132,7 @@ class _Size:
             self._offer_of[keys] = np.arange(self._next_offer, self._next_offer + len(keys))
             self._next_offer += len(keys)
             ours = self._replace(keys, batch, self._store.upsert)
-            few = keys[: _FLAT_CHANGES * batch]
+            few = keys[keys < self._sample][: _FLAT_CHANGES * batch]
             reference = self._replace(
                 few, batch, lambda keys, vectors, _, brands: self._plain.upsert(keys, vectors, brands)
             )
@@ -129,12 +142,13 @@ class _Size:
             self._store.remove(gone[start : start + LARGE_BATCH])
         seconds = self._clock.monotonic() - begun
         begun = self._clock.monotonic()
-        self._plain.remove(gone[:LARGE_BATCH])
+        self._plain.remove(gone[gone < self._sample][:LARGE_BATCH])
         reference = LARGE_BATCH / (self._clock.monotonic() - begun)
         self._result("remove", len(gone) / seconds, reference, "removals/s")
         self._keys = np.setdiff1d(self._keys, gone)
-        self._plain.remove(gone)
+        self._plain.remove(gone[gone < self._sample])
         changed = np.concatenate([small, large])
+        changed = changed[changed < self._sample]
         for keys, vectors, _, brands in self._rows(self._cases[0], changed):
             self._plain.upsert(keys, vectors, brands)
 
@@ -173,5 +187,13 @@ class _Size:
         operations = 3 * BATCH
         self._result("mixed", _MIXED_ROUNDS * operations / seconds[0], operations / seconds[1], "operations/s")
 
-    def _result(self, name: str, ours: float, reference: float, unit: str) -> None:
-        self._results.append(compared(f"{name}_{label(self._size)}", ours, reference, self._plain.title, unit))
+    def _blocking(self) -> None:
+        """What brands cost, whichever index looks for them."""
+        found = blocking(self._feed, self._offer_of[self._keys], ASKING, seed=self._size + 2)
+        pairs = "conflicting, where both have a brand"
+        self._result("same_product_excluded", found.excluded, found.conflicting, "share of pairs", pairs)
+        self._result("same_product_at_10", found.found, found.found_free, "share of pairs", "without blocks")
+
+    def _result(self, name: str, ours: float, reference: float, unit: str, reference_name: str | None = None) -> None:
+        title = reference_name or self._flat_name
+        self._results.append(compared(f"{name}_{label(self._size)}", ours, reference, title, unit))

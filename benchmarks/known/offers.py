@@ -13,6 +13,7 @@ from benchmarks.known.lifting import Lifting
 from index_store.rows import Changes, DecisionRow, FeatureRow
 from index_store.rows import Version as RowVersion
 from index_store.state import State
+from matcher.arrays import F32Array, I32Array
 from matcher.deciding.identity import product_id
 from matcher.events.envelope import ENCODED, MSGPACK, Envelope, Outgoing
 from matcher.events.features import OfferFeatures, encode_features
@@ -33,6 +34,14 @@ class Offers:
         self._lifting = Lifting(DIM, seed=0)
         self._founder = {int(one): n for n, one in reversed(list(enumerate(self._feed.product)))}
         self.bundle = self._lifting.bundle()
+
+    def vectors(self, numbers: slice) -> F32Array:
+        """f32[n, dim]: the embeddings of these offers."""
+        return self._feed.vectors[numbers].astype(np.float32)
+
+    def sellers(self, numbers: slice) -> I32Array:
+        """i32[n]: a code for the seller of each."""
+        return self._feed.sellers[numbers]
 
     def remember(self, state: State) -> None:
         """Puts the known offers into an empty state, each in the product of the first of its kind."""

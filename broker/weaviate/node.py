@@ -60,7 +60,8 @@ class WeaviateNode:
             self._process = subprocess.Popen(
                 [str(server), "--scheme", "http", "--host", HOST, "--port", str(self.ports.http)],
                 cwd=self.folder,
-                env={**os.environ, **self._environment(nodes)},
+                # What it is not told here it takes from its surroundings: keys that it asks for, for example.
+                env={"AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "true", **os.environ, **self._environment(nodes)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -118,8 +119,9 @@ class WeaviateNode:
 
     def _environment(self, nodes: Sequence["WeaviateNode"]) -> dict[str, str]:
         values = {
-            "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "true",
-            "PERSISTENCE_DATA_PATH": "data",
+            # Absolute: while it makes a shard, the server is in another working directory for a moment, and whatever
+            # other shards write by a relative path just then is lost (seen with three shards, once in five times).
+            "PERSISTENCE_DATA_PATH": str((self.folder / "data").absolute()),
             "DEFAULT_VECTORIZER_MODULE": "none",
             "GRPC_PORT": str(self.ports.grpc),
             "CLUSTER_HOSTNAME": self._name,

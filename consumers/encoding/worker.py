@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from consumers.encoding.work import Work
+from consumers.encoding.work import Fetching, Work
 from consumers.limit import DeadLetterLimit, DeadLetterLimitError, notes_of
 from matcher.clock import Clock
 from matcher.encoding import RawFeatures
@@ -71,6 +71,7 @@ class EncodeWorker:
         self._metrics = metrics
         self._clock = clock
         self._lanes: dict[int, deque[Work]] = {}
+        self._fetching = Fetching()
         self._full: set[int] = set()
         self._broken = False  # a transaction failed: nothing goes out before the log was asked what became of it
 
@@ -112,6 +113,7 @@ class EncodeWorker:
     def submit(self, records: Sequence[Record]) -> None:
         for record in records:
             work = self._read(record)
+            self._fetching.take(work)
             self._lanes[record.partition].append(work)
             if not work.done:
                 self._stage.submit(work)
@@ -178,7 +180,7 @@ class EncodeWorker:
         except TimeoutError as error:
             log.warning("still not knowing how many dead letters there were: %s", error)
             return
-        records = [self._outgoing(work) for work in finished]
+        records = [self._outgoing(work) for work in finished if not work.superseded]
         offsets = {(self._topics.offers, work.record.partition): work.record.offset + 1 for work in finished}
         try:
             notes = notes_of(self._topics.offers, tallies)
@@ -209,7 +211,10 @@ class EncodeWorker:
 
     def _advance(self, finished: Sequence[Work]) -> None:
         for work in finished:
-            self._lanes[work.record.partition].popleft()
+            self._fetching.forget(self._lanes[work.record.partition].popleft())
+            if work.superseded:
+                self._metrics.skipped.labels("superseded").inc()
+                continue
             if isinstance(work.result, Failure):
                 self._metrics.dead_letters.labels(work.result.stage, work.result.reason).inc()
                 log.warning("%s: dead letter (%s): %s", work.record.place, work.result.reason, work.result.message)
@@ -242,4 +247,5 @@ class EncodeWorker:
         lane = self._lanes[partition]
         for work in lane:
             work.dropped = True
+            self._fetching.forget(work)
         lane.clear()

@@ -2,31 +2,31 @@
 
 import logging
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from consumers.client import consumer_config, is_passing, record_of
-from consumers.matching.published import published_in
+from consumers.matching.stretch import LogShorterThanStateError, Stretch, is_end, refuse
 from matcher.clock import Clock
-from matcher.deciding.arrivals import Arrival, read_arrival
-from matcher.memory import Memory, Published
-from matcher.metrics import Metrics
+from matcher.memory import Memory
 from matcher.model.bundle import Bundle
 from matcher.settings import Kafka, Topics
+from producers.failpoints import FOLLOWING, reach
 
 log = logging.getLogger(__name__)
 
+__all__ = ["Follower", "LogShorterThanStateError"]
+
 CHUNK = 1_000
-
-
-class LogShorterThanStateError(RuntimeError):
-    """The state knows more than the log: the log lost records, or belongs to another cluster."""
+#: Seconds that Kafka may take to say where a log begins and ends.
+ANSWER_WAIT = 5.0
 
 
 class Follower:
     """Brings the memory of one partition up to the log, in steps that leave time for other work.
 
     Reads `offer-features` up to `until` (the group's committed offset: what lies behind it is not decided yet) and
-    `matches` up to its end. Whoever calls it has fenced every other writer of this partition first.
+    `matches` up to its end. Whoever calls it has fenced every other writer of this partition first. Making one raises
+    `TimeoutError` when Kafka does not answer.
     """
 
     def __init__(
@@ -39,14 +39,12 @@ class Follower:
         until: int,
         memory: Memory,
         bundle: Bundle,
-        metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._topics = topics
         self._partition = partition
         self._memory = memory
         self._bundle = bundle
-        self._metrics = metrics
         self._clock = clock
         self._consumer = Consumer(dict(consumer_config(kafka, f"{group}-follow")))
         self._until = until
@@ -61,83 +59,78 @@ class Follower:
             start = positions.get((topic, self._partition))
             if topic == self._topics.features and (start or 0) >= self._until:
                 if start is not None and start > self._until:
-                    self._too_far(topic, start, self._until)
+                    raise refuse(topic, self._partition, start, self._until)
                 continue
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, self._partition), timeout=30)
+            low, high = self._bounds(topic)
             if start is not None and start > high:
-                self._too_far(topic, start, high)
+                raise refuse(topic, self._partition, start, high)
             starts.append(
                 TopicPartition(topic, self._partition, OFFSET_BEGINNING if start is None else max(start, low))
             )
         self._consumer.assign(starts)
         return {start.topic for start in starts}
 
-    def _too_far(self, topic: str, start: int, end: int) -> None:
-        raise LogShorterThanStateError(
-            f"the state has applied {topic}/{self._partition} up to {start}, but that log ends at {end}: it lost "
-            f"records, or this is another cluster. If the log is right, delete the state folder: it is rebuilt from it"
-        )
+    def _bounds(self, topic: str) -> tuple[int, int]:
+        place = TopicPartition(topic, self._partition)
+        try:
+            low, high = self._consumer.get_watermark_offsets(place, timeout=ANSWER_WAIT)
+        except KafkaException as error:
+            if is_passing(error.args[0]):
+                raise TimeoutError(f"no answer from Kafka in time (bounds of {topic}/{self._partition})") from error
+            raise
+        return low, high
 
     def step(self, seconds: float) -> bool:
         """Reads for about `seconds` and applies what came; True once everything is applied."""
-        arrivals: list[Arrival] = []
-        published: list[Published] = []
-        positions: dict[tuple[str, int], int] = {}
+        stretch = Stretch(self._partition, self._bundle)
         deadline = self._clock.monotonic() + seconds
-        while self._open and self._clock.monotonic() < deadline and len(arrivals) + len(published) < CHUNK:
+        while self._open and self._clock.monotonic() < deadline and len(stretch) < CHUNK:
             for message in self._consumer.consume(CHUNK, max(0.0, min(0.1, deadline - self._clock.monotonic()))):
-                self._take(message, arrivals, published, positions)
-        if positions:
-            self._memory.follow(arrivals, published, positions)
-            self.applied += len(arrivals) + len(published)
+                self._take(message, stretch)
+        stretch.apply_to(self._memory)
+        self.applied += len(stretch)
+        if len(stretch):
+            reach(FOLLOWING)
         if self._open:
             return False
+        forgotten = self._memory.forget_undecided()
         log.info("partition %d: followed the log, %d records applied", self._partition, self.applied)
+        if forgotten:
+            log.info(
+                "partition %d: %d offers were gone before that, their features forgotten", self._partition, forgotten
+            )
         return True
 
     def close(self) -> None:
         self._consumer.close()
 
-    def _take(
-        self,
-        message: Message,
-        arrivals: list[Arrival],
-        published: list[Published],
-        positions: dict[tuple[str, int], int],
-    ) -> None:
+    def _take(self, message: Message, stretch: Stretch) -> None:
         topic = str(message.topic())
         error = message.error()
         if error is not None:
-            if is_passing(error):
+            if is_end(error):
+                self._end(topic, int(message.offset() or 0), stretch)
+            else:
                 log.warning("following %s: %s", topic, error)
-                return
-            if error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
-            self._end(topic, int(message.offset() or 0), positions)
             return
         if topic not in self._open:
             return
         record = record_of(message)
-        if topic == self._topics.features and record.offset >= self._until:
-            self._end(topic, self._until, positions)
-            return
-        positions[topic, self._partition] = record.offset + 1
         if topic == self._topics.matches:
-            published.extend(published_in(record))
-            return
-        arrival = read_arrival(record, self._bundle)
-        # What cannot be read was a dead letter when it was decided; a withdrawal is applied by its null on `matches`.
-        if isinstance(arrival, Arrival) and arrival.features is not None:
-            arrivals.append(arrival)
-        if record.offset + 1 >= self._until:
-            self._end(topic, self._until, positions)
+            stretch.take_decision(record)
+        elif record.offset >= self._until:
+            self._end(topic, self._until, stretch)
+        else:
+            stretch.take_features(record)
+            if record.offset + 1 >= self._until:
+                self._end(topic, self._until, stretch)
 
-    def _end(self, topic: str, offset: int, positions: dict[tuple[str, int], int]) -> None:
+    def _end(self, topic: str, offset: int, stretch: Stretch) -> None:
         if topic not in self._open:
             return
         self._open.discard(topic)
         if topic == self._topics.features:
             offset = min(offset, self._until)
-        key = (topic, self._partition)
-        positions[key] = max(offset, positions.get(key, 0), self._memory.positions().get(key, 0))
-        self._consumer.incremental_unassign([TopicPartition(topic, self._partition)])
+        place = (topic, self._partition)
+        stretch.reach(topic, max(offset, stretch.positions.get(place, 0), self._memory.positions().get(place, 0)))
+        self._consumer.incremental_unassign([TopicPartition(*place)])

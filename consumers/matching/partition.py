@@ -1,4 +1,4 @@
-"""One partition in the hands of this matcher: take it over, then decide its batches, one transaction each."""
+"""One partition in the hands of this matcher: take it over, then decide batches, while those before are committed."""
 
 import logging
 import math
@@ -7,20 +7,25 @@ from typing import Any, Protocol
 
 from consumers.limit import DeadLetterLimit, Tally, notes_of
 from consumers.matching.expiring import Expiring
+from consumers.matching.flight import Batch, Flight
 from consumers.matching.follower import Follower
 from consumers.matching.probing import RecallWatch
 from matcher.clock import Clock
-from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
+from matcher.deciding.batch import Decided, Gone, Refused, Skipped, decide_batch
 from matcher.deciding.conditions import Conditions
-from matcher.events.envelope import Record
+from matcher.deciding.overlay import Overlay
+from matcher.deciding.steps import Expired
+from matcher.events.envelope import Outgoing, Record
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
 from matcher.settings import Settings
 from producers.decisions import decision_records
-from producers.transaction import Transactions
+from producers.transaction import AbortedError, FencedError, OutcomeUnknownError, Transactions
 
 log = logging.getLogger(__name__)
+
+Tallies = Mapping[int, Tally]
 
 
 class Group(Protocol):
@@ -49,8 +54,11 @@ class OwnedPartition:
         group: Group,
         metrics: Metrics,
         clock: Clock,
+        beside: bool = False,
     ) -> None:
+        """`beside`: transactions are committed and applied while the next batch is decided (see `Flight.send`)."""
         self.number = number
+        self._beside = beside
         self._settings = settings
         self._topics = settings.topics
         self._bundle = bundle
@@ -63,6 +71,7 @@ class OwnedPartition:
         )
         self._conditions = Conditions(bundle, metrics)
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
+        self._flight: Flight[Tallies] = Flight()
         self._follower: Follower | None = None
         self._expiring = Expiring(memory, settings.matcher.batch_size, clock)
         self._recall = RecallWatch(number, memory, metrics, clock)
@@ -86,13 +95,17 @@ class OwnedPartition:
             log.warning("partition %d: still not knowing where to read on: %s", self.number, error)
             return None
 
+    def position(self) -> int:
+        """The offset of the first record of features that the state has not applied."""
+        return self._memory.positions().get((self._topics.features, self.number), 0)
+
     def _begin_following(self) -> int:
         start = self._group.committed(self.number)
         self._limit.forget([self.number])
         if start is None:
             # No offset yet, or Kafka forgot it. Whatever was decided is on `matches`, which is followed to its end, and
             # is recognised by its version: reading it again publishes nothing.
-            start = self._memory.positions().get((self._topics.features, self.number), 0)
+            start = self.position()
         self._follower = Follower(
             self._settings.kafka,
             self._settings.matcher.group,
@@ -101,7 +114,6 @@ class OwnedPartition:
             until=start,
             memory=self._memory,
             bundle=self._bundle,
-            metrics=self._metrics,
             clock=self._clock,
         )
         return start
@@ -117,17 +129,25 @@ class OwnedPartition:
             self._follower = None
             self._measure()
 
-    def decide(self, records: Sequence[Record], until: float = math.inf) -> None:
-        """Decides a batch, publishes it (see `Transactions.publish`), and applies it when it is committed.
+    @property
+    def room(self) -> int:
+        """How many more records may be decided for the next transaction."""
+        return self._settings.matcher.batch_size - self._flight.ready
 
-        Raises what `Transactions.publish` raises, and `DeadLetterLimitError`; nothing has been applied then.
+    @property
+    def in_flight(self) -> bool:
+        """Whether something is decided and not applied yet."""
+        return len(self._flight) > 0
+
+    def decide(self, records: Sequence[Record], until: float = math.inf) -> None:
+        """Decides a batch as if all before it were applied. It goes out at once, or once the one under way has.
+
+        Raises what `advance` raises.
         """
-        steps = decide_batch(records, self._memory, self._bundle, self._metrics)
-        failures = {step.record.offset: step.failure for step in steps if isinstance(step, Refused)}
-        tallies = self._limit.judge((record, failures.get(record.offset)) for record in records)
-        self._commit(steps, records[-1].offset + 1, tallies, until)
-        self._limit.keep(tallies)
-        self._count(steps)
+        before = Overlay(self._memory, self._flight.steps) if self.in_flight else self._memory
+        steps = decide_batch(records, before, self._bundle, self._metrics)
+        self._flight.add(records, steps, records[-1].offset + 1)
+        self.advance(0, until)
 
     def tend(self) -> None:
         """What is due between two batches: see `expire`, and a step of watching the recall. Raises as `expire`."""
@@ -135,56 +155,127 @@ class OwnedPartition:
         self._recall.turn()
 
     def expire(self) -> None:
-        """Lets offers go that were not seen again in time, some at once, as if they had been withdrawn.
+        """Lets offers go that were not seen again in time, some at once, as if they had been withdrawn now.
 
-        The transaction commits the offset where it stands: only the owner of the partition can. Raises what
-        `Transactions.publish` raises; nothing has left then.
+        The transaction commits the offset where it stands: only the owner of the partition can. Raises what `advance`
+        raises; nothing has left then.
         """
-        steps = self._expiring.due()
+        if self._flight.of_no_record:
+            return
+        due = self._expiring.due()
+        changed = Overlay(self._memory, self._flight.steps).changed if due else frozenset()
+        steps = [one for one in due if one.offer_id not in changed]
         if steps:
-            end = self._memory.positions()[self._topics.features, self.number]
-            self._commit(steps, end, self._limit.kept(self.number))
-            self._metrics.expired.inc(len(steps))
-            self._measure()
+            end = self._flight.end
+            if end is None:
+                end = self._memory.positions()[self._topics.features, self.number]
+            self._flight.add((), steps, end)
+            self.advance(0)
 
-    def _commit(self, steps: Sequence[Step], end: int, tallies: Mapping[int, Tally], until: float = math.inf) -> None:
-        """Publishes with `end` as the offset to go on from; then applies."""
-        outgoing = list(decision_records(steps, partition=self.number, topics=self._topics, clock=self._clock))
+    def advance(self, seconds: float, until: float = math.inf) -> None:
+        """Waits up to `seconds` for the transaction under way to be committed and applied, then starts the next one.
+
+        None is started at `until` (the clock's monotonic time) or later, and none takes longer. Raises what
+        `Transactions.publish` raises, `DeadLetterLimitError`, and what keeps a batch from being applied; then nothing
+        is in flight any more, and nothing that was decided after what failed has been published.
+        """
+        try:
+            self._take_landed(seconds)
+            batch = self._flight.next()
+            if batch is not None and self._clock.monotonic() < until:
+                self._send(batch, until)
+                self._take_landed(0)
+        except BaseException:
+            self._flight.drop()
+            raise
+
+    def _send(self, batch: Batch, until: float) -> None:
+        """What it counts as dead letters follows from what is committed, so it is judged no earlier than here."""
+        failures = {step.record.offset: step.failure for step in batch.steps if isinstance(step, Refused)}
+        judged = self._limit.judge((record, failures.get(record.offset)) for record in batch.records)
+        tallies = {**self._limit.kept(self.number), **judged}
+        outgoing = list(decision_records(batch.steps, partition=self.number, topics=self._topics, clock=self._clock))
+        metadata, decided_ms = self._group.group_metadata(), self._clock.now_ms()
+        self._flight.send(
+            lambda: self._publish(batch, outgoing, tallies, metadata, decided_ms, until), beside=self._beside
+        )
+
+    def _publish(  # noqa: PLR0917 - all that belongs to one batch
+        self,
+        batch: Batch,
+        outgoing: Sequence[Outgoing],
+        tallies: Tallies,
+        metadata: Any,
+        decided_ms: int,
+        until: float,
+    ) -> Tallies:
+        """Publishes a batch (see `Transactions.publish`) and applies it; in the thread of the flight, if beside."""
         place = (self._topics.features, self.number)
         notes = notes_of(self._topics.features, tallies)
-        metadata = self._group.group_metadata()
-        ends = self._transactions.publish(outgoing, {place: end}, metadata, notes=notes, until=until)
+        ends = self._transactions.publish(outgoing, {place: batch.end}, metadata, notes=notes, until=until)
         with self._metrics.stage("apply").time():
-            positions = {place: end}
+            positions = {place: batch.end}
             written = ends.get((self._topics.matches, self.number))
             if written is not None:
                 positions[self._topics.matches, self.number] = written
-            self._memory.apply_steps(steps, positions)
+            self._memory.apply_steps(batch.steps, positions, dict.fromkeys(positions, decided_ms))
+        return tallies
+
+    def _take_landed(self, seconds: float | None) -> None:
+        landed = self._flight.landed(seconds)
+        if landed is not None:
+            batch, tallies = landed
+            self._limit.keep(tallies)
+            self._count(batch)
+
+    def settle(self) -> None:
+        """Sees the transaction under way through, for as long as it and applying it may take.
+
+        Then nothing is in flight: what was decided behind it is dropped, and decided again by whoever is next.
+        """
+        self._flight.drop()
+        try:
+            self._take_landed(None)
+        except (AbortedError, OutcomeUnknownError, FencedError) as error:
+            log.warning("partition %d: left to whoever is next: %s", self.number, error)
+
+    def release(self) -> Memory:
+        """Settles what is in flight, ends following, lets the producer go and hands over the memory, still open."""
+        try:
+            self.settle()
+        finally:
+            if self._follower is not None:
+                self._follower.close()
+                self._follower = None
+            self._transactions.close()
+        return self._memory
 
     def close(self) -> None:
-        """Ends following, frees the state and lets the producer go."""
-        if self._follower is not None:
-            self._follower.close()
-            self._follower = None
-        self._transactions.close()
-        self._memory.close()
+        """As `release`, and frees the state."""
+        try:
+            self.release()
+        finally:
+            self._memory.close()
 
-    def _count(self, steps: Sequence[Step]) -> None:
+    def _count(self, batch: Batch) -> None:
         now = self._clock.now_ms()
-        self._metrics.batch_offers.observe(len(steps))
-        for step in steps:
+        if batch.records:
+            self._metrics.batch_offers.observe(len(batch.records))
+        for step in batch.steps:
             if isinstance(step, Decided):
                 self._metrics.decided.labels(step.decision.outcome).inc()
                 seconds = (now - (step.arrival.seen.time_ms or now)) / 1000
                 self._metrics.event_to_decision.observe(max(0.0, seconds))
             elif isinstance(step, Gone):
                 self._metrics.decided.labels("gone").inc()
+            elif isinstance(step, Expired):
+                self._metrics.expired.inc()
             elif isinstance(step, Skipped):
                 self._metrics.skipped.labels(step.why).inc()
             elif isinstance(step, Refused):
                 self._metrics.dead_letters.labels(step.failure.stage, step.failure.reason).inc()
                 log.warning("%s: dead letter (%s): %s", step.record.place, step.failure.reason, step.failure.message)
-        decisions = [step.decision for step in steps if isinstance(step, Decided)]
+        decisions = [step.decision for step in batch.steps if isinstance(step, Decided)]
         self._conditions.observe([decision.probability for decision in decisions], len(self._memory))
         self._measure()
 

@@ -1,4 +1,4 @@
-"""The matcher process, wired: bundle, loop, one owned partition for each that the group hands over."""
+"""The matcher process, wired: bundle, loop, the partitions that the group hands over and those that it follows."""
 
 import logging
 from pathlib import Path
@@ -7,7 +7,11 @@ import msgspec
 
 from consumers.limit import DeadLetterLimitError, stay_visible
 from consumers.loop import Loop
+from consumers.matching.age import Ages
+from consumers.matching.group_offsets import GroupOffsets
 from consumers.matching.partition import OwnedPartition
+from consumers.matching.standby import Standby
+from consumers.matching.standbys import Standbys
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
@@ -30,7 +34,9 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
     weaviate = weaviate_settings(settings.weaviate)
     topics = msgspec.structs.replace(settings.topics, features=settings.topics.prefix + bundle.features_topic)
     settings = msgspec.structs.replace(settings, topics=topics)
-    status = Status(metrics, clock, settings.process.stall, ["assigned", "index_loaded"])
+    conditions = ["assigned", "index_loaded", "index_answers", "standby_warm"]
+    status = Status(metrics, clock, settings.process.stall, conditions)
+    status.set("index_answers", True)
     metrics.model.info({"encoder": bundle.encoder.fingerprint, "bundle": bundle.fingerprint, "name": bundle.name})
     with StatusServer(status, settings.process.http_host, own.http_port) as server:
         log.info("metrics, livez and readyz on http://%s:%d", settings.process.http_host, server.port)
@@ -46,17 +52,28 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
             batch=own.batch_size,
         )
 
-        def open_partition(number: int) -> OwnedPartition:
-            folder = Path(own.state_folder) / own.group
-            memory = Memory(
-                folder,
+        ages = Ages(settings.kafka, topics.matches, topics.tombstone_retention, clock)
+
+        def index_waiting(what: str) -> None:
+            """A matcher that waits for the cluster is alive, and not ready."""
+            status.set("index_answers", not what)
+            metrics.index_away.set(bool(what))
+            status.heartbeat()
+
+        def open_memory(number: int) -> Memory:
+            return Memory(
+                Path(own.state_folder) / own.group,
                 bundle,
                 number,
                 (topics.features, topics.matches),
                 topics.universes,
                 weaviate=weaviate,
+                on_waiting=index_waiting,
                 expiry=Expiry.of(own.expire_after),
+                outdated=ages.why_outdated,
             )
+
+        def take(number: int, memory: Memory) -> OwnedPartition:
             return OwnedPartition(
                 number,
                 settings=settings,
@@ -65,10 +82,24 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
                 group=loop,
                 metrics=metrics,
                 clock=clock,
+                beside=weaviate is not None,
             )
 
+        def follow(number: int, memory: Memory) -> Standby:
+            return Standby(settings.kafka, own.group, topics, number, memory=memory, bundle=bundle)
+
+        standbys = Standbys(
+            open_memory,
+            follow,
+            GroupOffsets(settings.kafka, own.group, topics.features, clock),
+            partitions=topics.universes,
+            most=own.standby,
+            metrics=metrics,
+        )
         worker = MatchWorker(
-            open_partition,
+            take,
+            standbys,
+            ages,
             batch_size=own.batch_size,
             patience=settings.kafka.session_timeout,
             status=status,

@@ -3,25 +3,34 @@
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+from consumers.matching.age import Ages
 from consumers.matching.partition import OwnedPartition
+from consumers.matching.standbys import Standbys
 from consumers.status import Status
 from matcher.clock import Clock
 from matcher.events.envelope import Record
+from matcher.memory import Memory
 from producers.transaction import AbortedError, FencedError, NotOwnerError, OutcomeUnknownError
 
 log = logging.getLogger(__name__)
 
 #: Seconds that following, or asking the log, may take before the loop polls again.
 FOLLOW_SLICE = 0.5
+#: Seconds that the loop waits for a transaction where nothing more can be decided before it is through. Pausing the
+#: partition at once would throw away what was fetched ahead; other partitions wait too.
+COMMIT_SLICE = 0.5
 
 
 class MatchWorker:
-    """Implements `consumers.loop.Worker`. Batches are decided and committed one after the other."""
+    """Implements `consumers.loop.Worker`. While a batch is committed and applied, the next is decided."""
 
     def __init__(
         self,
-        open_partition: Callable[[int], OwnedPartition],
+        own: Callable[[int, Memory], OwnedPartition],
+        standbys: Standbys,
+        ages: Ages,
         *,
         batch_size: int,
         patience: float,
@@ -29,7 +38,9 @@ class MatchWorker:
         clock: Clock,
     ) -> None:
         """`patience`: seconds within which the group tells its members that it has thrown them out."""
-        self._open_partition = open_partition
+        self._own = own
+        self._standbys = standbys
+        self._ages = ages
         self._batch_size = batch_size
         self._patience = patience
         self._status = status
@@ -39,9 +50,14 @@ class MatchWorker:
         self._broken: dict[int, float] = {}  # partition whose transaction failed → when to ask the log about it
 
     def assigned(self, partition: int) -> int | None:
-        owned = self._open_partition(partition)
+        self._ages.check_awake()
+        owned = self._own(partition, self._standbys.take(partition))
         try:
             start = owned.take_over()
+        except TimeoutError as error:  # Kafka does not answer just now: asked again turn by turn, like after a doubt
+            log.warning("partition %d: still not knowing where to read on: %s", partition, error)
+            start = owned.position()
+            self._broken[partition] = self._clock.monotonic()
         except BaseException:
             owned.close()
             raise
@@ -50,13 +66,17 @@ class MatchWorker:
         return start
 
     def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
-        """Nothing is in flight between two turns: what waits was not decided and is simply read by the next owner."""
+        """A transaction under way is seen through; what waits for one is simply read and decided by the next owner.
+
+        What was applied stays, and is what this process goes on from as the standby of the next owner.
+        """
+        self._ages.check_awake()
         for partition in partitions:
             self._waiting.pop(partition, None)
             self._broken.pop(partition, None)
             owned = self._owned.pop(partition, None)
             if owned is not None:
-                owned.close()
+                self._standbys.give(partition, owned.release())
         self._announce()
 
     def room(self, partition: int) -> int:
@@ -70,9 +90,11 @@ class MatchWorker:
             self._waiting[record.partition].append(record)
 
     def busy(self) -> bool:
-        return any(self._waiting.values()) or any(owned.following for owned in self._owned.values())
+        owned = self._owned.values()
+        return any(self._waiting.values()) or any(o.following or o.in_flight for o in owned) or self._standbys.behind
 
     def poll(self) -> Mapping[int, int]:
+        self._ages.check_awake()
         rewinds: dict[int, int] = {}
         for partition, owned in self._owned.items():
             if owned.following:
@@ -82,23 +104,35 @@ class MatchWorker:
                     start = owned.recover(FOLLOW_SLICE)
                     if start is not None:
                         rewinds[partition] = start
+                        self._waiting[partition] = []
                         del self._broken[partition]
             elif not owned.following:
-                if self._waiting[partition]:
-                    self._decide(partition, owned)
-                if partition not in self._broken:
-                    self._try(partition, owned.tend)
+                self._try(partition, partial(self._turn, partition, owned))
+        if self._status.holds("assigned"):  # before that it may get what it would follow
+            self._standbys.step(self._owned.keys(), beside_work=bool(self._owned))
         self._announce()
         return rewinds
 
-    def _decide(self, partition: int, owned: OwnedPartition, until: float = math.inf) -> None:
-        batch, self._waiting[partition] = self._waiting[partition], []
-        self._try(partition, lambda: owned.decide(batch, until))
+    def _turn(self, partition: int, owned: OwnedPartition) -> None:
+        self._work(partition, owned)
+        owned.tend()
 
-    def _try(self, partition: int, publish: Callable[[], None]) -> None:
+    def _work(self, partition: int, owned: OwnedPartition, until: float = math.inf, seconds: float = 0) -> None:
+        """Decides what there is room for, after waiting up to `seconds` for the transaction under way."""
+        waiting = self._waiting[partition]
+        if owned.room <= 0 and len(waiting) >= self._batch_size:
+            seconds = max(seconds, COMMIT_SLICE)
+        owned.advance(seconds, until)
+        batch = waiting[: max(0, owned.room)]
+        if batch:
+            del waiting[: len(batch)]
+            owned.decide(batch, until)
+
+    def _try(self, partition: int, work: Callable[[], None]) -> None:
         """What fails is left to the log: it is asked what became of it, and where to read on."""
         try:
-            publish()
+            work()
+            return
         except (FencedError, NotOwnerError) as error:
             # Let the group say whose the partition is. If a successor's, it must not be fenced in turn. It is still
             # ours where Kafka rolled back what took too long since this process stood still, or where a predecessor
@@ -110,18 +144,31 @@ class MatchWorker:
         except (AbortedError, OutcomeUnknownError) as error:
             log.warning("partition %d: asking the log what became of a batch: %s", partition, error)
             self._broken[partition] = self._clock.monotonic()
+        # It came after what failed, and is read again.
+        self._waiting[partition].clear()
 
     def drain(self, deadline: float) -> None:
-        """Decides what was read. What fails now is left to the successor, who asks the log."""
+        """Decides what was read and sees it through. What fails now is left to the successor, who asks the log."""
         for partition, owned in self._owned.items():
-            if self._waiting[partition] and not owned.following and self._clock.monotonic() < deadline:
-                self._decide(partition, owned, until=deadline)
+            while partition not in self._broken and not owned.following and self._unfinished(partition):
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    return
+                idle = not self._waiting[partition] or owned.room <= 0
+                self._try(partition, partial(self._work, partition, owned, deadline, left if idle else 0))
+
+    def _unfinished(self, partition: int) -> bool:
+        return bool(self._waiting[partition]) or self._owned[partition].in_flight
 
     def close(self) -> None:
         for owned in self._owned.values():
             owned.close()
         self._owned.clear()
+        self._standbys.close()
 
     def _announce(self) -> None:
-        """A process without partitions is a standby, and ready to take one."""
-        self._status.set("index_loaded", not any(owned.following for owned in self._owned.values()))
+        behind = {number for number, owned in self._owned.items() if owned.following} | self._broken.keys()
+        roles = {number: "taking over" if number in behind else "owner" for number in self._owned}
+        self._status.set_roles(roles | dict.fromkeys(self._standbys.numbers, "standby"))
+        self._status.set("index_loaded", "taking over" not in roles.values())
+        self._status.set("standby_warm", self._status.holds("assigned") and self._standbys.warm)

@@ -1,4 +1,4 @@
-"""Keeping cells alike in size and true to what is in them, a little with every write.
+"""Keeping cells alike in size and true to what is in them, and codes wide enough, a little with every write.
 
 A cell that has grown too large is split in two; one that has nearly emptied is dissolved into its neighbours; and
 in turn every cell is looked over: an entry that is nearer to a neighbouring centroid moves there, and the centroid
@@ -23,6 +23,7 @@ _DISSOLVE_BELOW: Final = 0.125
 _NEIGHBOURS: Final = 16
 _ROWS_PER_LOOK: Final = 512  # written entries for each cell that is looked over
 _ROWS_PER_SPLIT: Final = 32
+_ROWS_PER_RENEWAL: Final = 8
 _ROUNDS: Final = 5
 _LOOKED_AT: Final = 4096  # entries of a cell of twins, say: more would be a pause
 
@@ -49,6 +50,10 @@ class Balancer:
             return
         for cell in self._too_large()[: 1 + written // _ROWS_PER_SPLIT]:
             self._split(cell)
+        if index.scales.due(len(index)):
+            index.widen()
+        if index.scales.former is not None:
+            index.renew(1 + written // _ROWS_PER_RENEWAL)
         self._written += written
         while self._written >= _ROWS_PER_LOOK:
             self._written -= _ROWS_PER_LOOK
@@ -67,7 +72,7 @@ class Balancer:
         return len(self._index) / wanted_cells(len(self._index))
 
     def _too_large(self) -> list[int]:
-        size = self._index.lists.size
+        size = self._index.lists.alive
         large = np.flatnonzero(size > _SPLIT_ABOVE * self._wanted())
         by_size: list[int] = large[np.argsort(-size[large])].tolist()
         return [cell for cell in by_size if size[cell] >= self._leave.get(cell, 0)]
@@ -95,6 +100,7 @@ class Balancer:
         index.centroids.replace(np.array([cell]), pair[:1])
         new = index.centroids.append(pair[1], beside=cell)
         index.lists.add_cells(1)
+        index.scales.add_cell()
         index.reassign(slots[side == 1], np.full(int(side.sum()), new))
         index.keep_centroids(np.array([cell, new]))
         self._first.extend(neighbours.tolist())
@@ -130,6 +136,7 @@ class Balancer:
         last = len(index.centroids) - 1
         index.entries.cells[index.lists.slots_in(last)] = cell
         index.lists.drop_last_into(cell)
+        index.scales.drop_last_into(cell)
         index.centroids.drop_last_into(cell)
         self._leave.pop(cell, None)
         if last in self._leave:
@@ -140,7 +147,7 @@ class Balancer:
 
     def _neighbours(self, cell: int) -> Numbers:
         """The nearest other cells."""
-        near = self._index.centroids.ranked(self._index.centroids.rows[[cell]], _NEIGHBOURS + 1)[0]
+        near = self._index.centroids.ranked_exactly(self._index.centroids.rows[[cell]], _NEIGHBOURS + 1)[0]
         result: Numbers = near[near != cell]
         return result
 

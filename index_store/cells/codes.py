@@ -17,8 +17,11 @@ from index_store.store import Vectors
 
 Codes = npt.NDArray[np.uint8]
 
+ZERO: Final = 128
+"""The code of nothing: its score is 0 for every query."""
+
 _STEPS: Final = 127
-_ROOM: Final = 1.25  # values beyond the largest of the sample are cut off: later offers get some room
+_ROOM: Final = 1.25  # values beyond the range are cut off: later offers get some room
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +40,31 @@ class Quantiser:
 
     def encode(self, vectors: Vectors) -> Codes:
         """u8[n, dim] of f32[n, dim]; what is too large is cut off."""
-        steps = vectors - self.mean
-        steps *= np.float32(self.scale)
-        np.rint(steps, out=steps)
-        np.clip(steps, -_STEPS, _STEPS, out=steps)
-        steps += 128
-        return steps.astype(np.uint8)
+        steps = vectors * np.float32(self.scale)
+        steps += (ZERO + 0.5) - self.mean * np.float32(self.scale)
+        np.clip(steps, ZERO - _STEPS, ZERO + _STEPS, out=steps)
+        return steps.astype(np.uint8)  # cuts fractions off, hence the half
+
+    @property
+    def reach(self) -> float:
+        """How far a value may be from the mean."""
+        return _STEPS / self.scale
+
+    def largest(self, vectors: Vectors) -> float:
+        """How far the farthest value of f32[n, dim] is from the mean; 0 if there is none."""
+        if not len(vectors):
+            return 0.0
+        above, below = vectors.max(axis=0) - self.mean, self.mean - vectors.min(axis=0)
+        return float(max(above.max(), below.max()))
+
+    def outside(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
+        """bool[n]: which codes are cut off."""
+        result: npt.NDArray[np.bool_] = (np.abs(vectors - self.mean) > self.reach).any(axis=1)
+        return result
+
+    def wider(self, largest: float) -> Quantiser:
+        """One with room for values so far from the mean, which is the same."""
+        return Quantiser(self.mean, _STEPS / (largest * _ROOM))
 
     def queries(self, vectors: Vectors) -> Vectors:
         """Whole numbers in ±127 as f32[n, dim]: each query on a scale of its own, which changes no order."""

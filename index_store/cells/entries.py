@@ -1,4 +1,4 @@
-"""All entries by slot, a number from 0 on without gaps: key, vector, cell, seller and block of each.
+"""All entries by slot, a number from 0 on without gaps: key, vector, cell and seller of each.
 
 What a start can use again (vectors, keys, cells, centroids) lies in mapped files, which the system keeps in memory
 as far as they are used. The files are no second truth: a start believes them of an entry only if its vector is
@@ -18,13 +18,11 @@ from index_store.cells.arrays import FileRows, MemoryRows
 from index_store.cells.codes import Quantiser
 from index_store.cells.keymap import KeyMap
 from index_store.cells.ragged import Numbers
-from index_store.store import BlockCodes, Keys, SellerCodes, Vectors
+from index_store.store import Halves, Keys, SellerCodes, Vectors
 
 FORMAT: Final = 1
 _PAGE: Final = 4096  # entries: more than a page of memory holds of any column
 _FORMAT, _DIM, _ENTRIES, _CELLS, _COMPLETE = range(5)
-
-Halves = npt.NDArray[np.float16]
 
 
 class EntryFiles:
@@ -88,7 +86,6 @@ class Entries:
         self.files = files
         self._map = KeyMap()
         self._sellers = MemoryRows(np.int32)
-        self._blocks = MemoryRows(np.int32)
         self._count = 0
 
     def __len__(self) -> int:
@@ -114,14 +111,9 @@ class Entries:
         """i32[n]."""
         return self._sellers.rows[: self._count]
 
-    @property
-    def blocks(self) -> BlockCodes:
-        """i32[n]."""
-        return self._blocks.rows[: self._count]
-
     def nbytes(self) -> int:
         """Bytes of memory, the vectors not counted: they stay on the disk."""
-        return self._map.nbytes() + self._count * (4 + 4 + 8 + 4)
+        return self._map.nbytes() + self._count * (4 + 8 + 4)
 
     def find(self, keys: Keys) -> Numbers:
         """The slot of each key, -1 where there is none."""
@@ -132,8 +124,19 @@ class Entries:
         needed = self._count + more
         for file in (self.files.vectors, self.files.keys, self.files.cells):
             file.reserve(needed)
-        for rows in (self._sellers, self._blocks):
-            rows.reserve(needed)
+        self._sellers.reserve(needed)
+
+    def adopt(self, count: int) -> None:
+        """Go on with what the files hold. Keys that no entry can have, or an earlier one has, are replaced by others
+        that nobody asks for."""
+        self._count = count
+        order = np.argsort(self.keys, kind="stable")
+        bad = self.keys < 0
+        bad[order[1:][self.keys[order[1:]] == self.keys[order[:-1]]]] = True
+        slots = np.arange(count)
+        self.keys[bad] = -2 - slots[bad]
+        self._map.put(self.keys, slots)
+        self._sellers.reserve(count)
 
     def add(self, keys: Keys) -> Numbers:
         """Slots for keys that are not known; their columns are to be written next."""
@@ -143,12 +146,11 @@ class Entries:
         self.keys[slots] = keys
         return slots
 
-    def write(self, slots: Numbers, vectors: Halves, cells: Numbers, sellers: SellerCodes, blocks: BlockCodes) -> None:
+    def write(self, slots: Numbers, vectors: Halves, cells: Numbers, sellers: SellerCodes) -> None:
         """The columns of these slots."""
         self.vectors[slots] = vectors
         self.cells[slots] = cells
         self.sellers[slots] = sellers
-        self.blocks[slots] = blocks
 
     def remove(self, slots: Numbers) -> tuple[Numbers, Numbers]:
         """Take entries out. Returns which slots moved, and where to."""
@@ -156,14 +158,13 @@ class Entries:
         count = self._count - len(slots)
         holes = np.sort(slots[slots < count])
         movers = np.setdiff1d(np.arange(count, self._count), slots, assume_unique=True)
-        columns: tuple[npt.NDArray[Any], ...] = (self.keys, self.vectors, self.cells, self.sellers, self.blocks)
+        columns: tuple[npt.NDArray[Any], ...] = (self.keys, self.vectors, self.cells, self.sellers)
         for column in columns:
             column[holes] = column[movers]
         if len(movers):
             self._map.put(self.keys[holes], holes)
         del columns, column
-        for rows in (self._sellers, self._blocks):
-            rows.release(count, min(self._count + _PAGE, len(rows.rows)) - count)
+        self._sellers.release(count, min(self._count + _PAGE, len(self._sellers.rows)) - count)
         self._count = count
         for file in (self.files.vectors, self.files.keys, self.files.cells):
             file.shrink(count)
@@ -177,5 +178,4 @@ class Entries:
     def close(self) -> None:
         """Give back memory and files."""
         self._sellers.close()
-        self._blocks.close()
         self.files.close()

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from index_store.cells.entries import EntryFiles
-from index_store.cells.loading import Remembered
 
 
 class Folders:
@@ -22,18 +21,15 @@ class Folders:
         self._live: EntryFiles | None = None
         self._last: EntryFiles | None = None
 
-    def remembered(self) -> Remembered | None:
+    def remembered(self) -> EntryFiles | None:
         """What the last run left; files that are of no use are deleted."""
         for number in sorted(self._numbers(), reverse=True):
             files = EntryFiles(self._path(number), self._dim)
-            try:
-                remembered = Remembered(files)
-            except ValueError:
-                files.close()
-                shutil.rmtree(files.folder)
-            else:
+            if files.read_head() is not None:
                 self._last = files
-                return remembered
+                return files
+            files.close()
+            shutil.rmtree(files.folder)
         return None
 
     def new(self) -> EntryFiles:
@@ -44,9 +40,9 @@ class Folders:
         """These are whole and stand for the index from now on (None: none do); all others are deleted."""
         if files is not None:
             files.complete()
-        if self._last is not None:
+        if self._last is not None and self._last is not files:
             self._last.close()
-            self._last = None
+        self._last = None
         for number in self._numbers():
             if files is None or self._path(number) != files.folder:
                 shutil.rmtree(self._path(number))

@@ -13,7 +13,7 @@ from index_store.cells.entries import EntryFiles
 from index_store.cells.index import CellIndex
 from index_store.cells.kmeans import kmeans_steps
 from index_store.flat import FlatStore
-from index_store.store import BlockCodes, Keys, SellerCodes, Vectors
+from index_store.store import BlockCodes, Halves, Keys, SellerCodes, Vectors
 
 _STEP: Final = 512  # entries copied in one step
 _STEPS_PER_ROW: Final = 1 / 128
@@ -30,10 +30,10 @@ class Growth:
         self._index: CellIndex | None = None
         self._work = self._steps()
 
-    def upsert(self, keys: Keys, vectors: Vectors, sellers: SellerCodes, blocks: BlockCodes) -> None:
+    def upsert(self, keys: Keys, vectors: Vectors, halves: Halves, sellers: SellerCodes, blocks: BlockCodes) -> None:
         """What the exact index was told."""
         if self._index is not None:
-            self._index.upsert(keys, vectors.astype(np.float16), sellers, blocks)
+            self._index.upsert(keys, vectors, halves, sellers, blocks)
 
     def remove(self, keys: Keys) -> None:
         """What the exact index was told."""
@@ -68,5 +68,5 @@ class Growth:
         for start in range(0, len(keys), _STEP):
             part = keys[start : start + _STEP]
             found, vectors, sellers, blocks = self._flat.entries(part[index.entries.find(part) < 0])
-            index.upsert(found, vectors.astype(np.float16), sellers, blocks)
+            index.upsert(found, vectors, vectors.astype(np.float16), sellers, blocks)
             yield

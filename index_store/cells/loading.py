@@ -1,21 +1,31 @@
-"""Filling an empty index at once: at a start from what the last run left, else with cells made for it."""
+"""Filling an empty index at once, with cells made for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import numpy as np
 
 from index_store.cells.balance import Balancer, wanted_cells
 from index_store.cells.codes import Quantiser
-from index_store.cells.entries import Entries, EntryFiles, Halves
+from index_store.cells.entries import Entries, EntryFiles
 from index_store.cells.index import CellIndex
-from index_store.cells.keymap import KeyMap
 from index_store.cells.kmeans import kmeans
-from index_store.cells.ragged import Numbers
-from index_store.store import NO_BLOCK, Keys, Rows, Vectors, check_blocks, check_keys, check_sellers, check_vectors
+from index_store.store import (
+    NO_BLOCK,
+    BlockCodes,
+    HalfRows,
+    Halves,
+    Rows,
+    Vectors,
+    check_blocks,
+    check_keys,
+    check_sellers,
+    check_vectors,
+)
 
 _STEP: Final = 16_384
 _SAMPLE: Final = 32  # vectors for each cell that the centroids are found from
@@ -27,32 +37,6 @@ class Loaded:
 
     entries: int
     assigned: int
-
-
-class Remembered:
-    """What the files of the last run say, of entries that are still what they were."""
-
-    def __init__(self, files: EntryFiles) -> None:
-        """Raises `ValueError` if the files are of no use."""
-        head = files.read_head()
-        if head is None:
-            raise ValueError(f"{files.folder} holds no whole index of this format and dimension")
-        self._files = files
-        count, cells = head
-        keys, first = np.unique(files.keys.rows[:count], return_index=True)
-        self._map = KeyMap()
-        self._map.put(keys, first)
-        self.centroids: Vectors = files.centroids.rows[:cells].copy()
-        self.quantiser: Quantiser = files.quantiser
-
-    def cells(self, keys: Keys, vectors: Halves) -> Numbers:
-        """i64[n]: the cell of each entry, -1 if it is new, has another vector or none that exists."""
-        slots = self._map.find(keys)
-        at = np.maximum(slots, 0)
-        cells = self._files.cells.rows[at].astype(np.int64)
-        same = (self._files.vectors.rows[at].view(np.uint16) == vectors.view(np.uint16)).all(axis=1)
-        cells[(slots < 0) | ~same | (cells < 0) | (cells >= len(self.centroids))] = -1
-        return cells
 
 
 def half(name: str, vectors: Vectors) -> Halves:
@@ -67,71 +51,95 @@ def half(name: str, vectors: Vectors) -> Halves:
     return halves
 
 
+T = TypeVar("T")
+
+
+def single(vectors: Vectors | Halves) -> Vectors:
+    """The same as f32[n, dim]; what is neither f16 nor f32 stays as it is."""
+    return cast(Vectors, vectors.astype(np.float32) if vectors.dtype == np.float16 else vectors)
+
+
+def ahead(chunks: Iterable[T]) -> Iterator[T]:
+    """The same, each read in a thread while the one before is worked on."""
+    end = object()
+    coming = iter(chunks)
+    with ThreadPoolExecutor(1) as reader:
+        future = reader.submit(next, coming, end)
+        while (chunk := future.result()) is not end:
+            future = reader.submit(next, coming, end)
+            yield cast(T, chunk)
+
+
 class Loading:
     """Takes all entries first, each key once, and then makes the index of them."""
 
-    def __init__(self, files: EntryFiles, dim: int, remembered: Remembered | None) -> None:
+    def __init__(self, files: EntryFiles, dim: int) -> None:
         self._dim = dim
-        self._remembered = remembered
         self._files = files
         self._entries = Entries(files)
+        self._blocks: list[BlockCodes] = []
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def take(self, chunks: Iterable[Rows]) -> None:
+    def take(self, chunks: Iterable[Rows | HalfRows]) -> None:
         """Copy all entries to the files. Raises `ValueError` for what an upsert refuses and for a key that comes
         twice, `OSError` (disk full)."""
         entries = self._entries
         for keys, vectors, sellers, blocks in chunks:
             check_keys(keys)
-            halves = half("vectors", check_vectors("vectors", vectors, self._dim, len(keys)))
+            halves = half("vectors", check_vectors("vectors", single(vectors), self._dim, len(keys)))
             check_sellers("sellers", sellers, len(keys))
             check_blocks(blocks, len(keys))
             if len(np.unique(keys)) < len(keys) or (entries.find(keys) >= 0).any():
                 raise ValueError("the entries to load must have each key once")
-            cells = np.full(len(keys), -1) if self._remembered is None else self._remembered.cells(keys, halves)
             entries.reserve(len(keys))
-            entries.write(entries.add(keys), halves, cells, sellers, blocks)
+            entries.write(entries.add(keys), halves, np.full(len(keys), -1), sellers)
+            self._blocks.append(blocks.copy())
 
     def entries(self) -> Iterable[Rows]:
         """All that was taken."""
-        entries = self._entries
-        for start in range(0, len(entries), _STEP):
-            part = slice(start, start + _STEP)
+        entries, start = self._entries, 0
+        for blocks in self._blocks:
+            part = slice(start, start + len(blocks))
+            start = part.stop
             yield (
                 entries.keys[part].copy(),
                 entries.vectors[part].astype(np.float32),
                 entries.sellers[part].copy(),
-                entries.blocks[part].copy(),
+                blocks,
             )
 
     def finish(self, seed: int) -> tuple[CellIndex, Loaded]:
-        """The index, with the cells of the last run if most entries have theirs."""
+        """The index."""
         entries = self._entries
-        unknown = np.flatnonzero(entries.cells < 0)
-        if self._remembered is not None and len(unknown) <= len(entries) // 2:
-            centroids, quantiser = self._remembered.centroids, self._remembered.quantiser
-        else:
-            unknown = np.arange(len(entries))
-            centroids, quantiser = self._trained(seed)
+        centroids, quantiser = self._trained(seed)
         index = CellIndex(self._files, centroids, quantiser, entries)
-        for start in range(0, len(unknown), _STEP):
-            slots = unknown[start : start + _STEP]
-            entries.cells[slots] = index.centroids.nearest(entries.exact(slots))
-        by_cell = np.argsort(entries.cells, kind="stable")
-        for start in range(0, len(by_cell), _STEP):
-            slots = by_cell[start : start + _STEP]
-            codes = quantiser.encode(entries.exact(slots))
-            index.lists.append(entries.cells[slots].astype(np.int64), codes, slots, entries.blocks[slots] != NO_BLOCK)
+        for start in range(0, len(entries), _STEP):
+            slots = np.arange(start, min(start + _STEP, len(entries)))
+            vectors = entries.exact(slots)
+            entries.cells[slots] = index.centroids.nearest(vectors)
+            index.scales.note(slots, vectors, entries.cells[slots].astype(np.int64))
+        self._fill(index)
+        index.widen_at_once()
         index.keep_head()
-        if len(unknown) == len(entries):
-            Balancer(index).settle()
-        return index, Loaded(len(entries), len(unknown))
+        Balancer(index).settle()
+        return index, Loaded(len(entries), len(entries))
 
     def close(self) -> None:
         """Give up."""
         self._entries.close()
+
+    def _fill(self, index: CellIndex) -> None:
+        entries, blocks = self._entries, np.concatenate(self._blocks)
+        self._blocks.clear()
+        order = np.lexsort((blocks, entries.cells))
+        counts = np.bincount(entries.cells, minlength=index.lists.cells)
+        plain = np.bincount(entries.cells[blocks == NO_BLOCK], minlength=index.lists.cells)
+        parts = (order[start : start + _STEP] for start in range(0, len(order), _STEP))
+        index.lists.fill(
+            counts, plain, ((index.scales.now.encode(entries.exact(part)), part, blocks[part]) for part in parts)
+        )
 
     def _trained(self, seed: int) -> tuple[Vectors, Quantiser]:
         entries = self._entries

@@ -41,7 +41,7 @@ class RecallScan:
         self._index = index
         self._k = min(k, len(index))
         chosen = np.random.default_rng(seed).choice(len(index), queries, replace=False)
-        blocks = index.entries.blocks[chosen]
+        blocks = index.lists.blocks_of(chosen)
         self._asked = index.entries.exact(chosen)
         self._terms = Terms.checked(None, np.where(blocks == NO_BLOCK, ANY_BLOCK, blocks)[:, None], queries)
         self._keys = np.full((queries, self._k + _SPARE), NO_KEY, np.int64)
@@ -67,7 +67,8 @@ class RecallScan:
         """Brings the best so far up to date with the slots first … end - 1."""
         entries = self._index.entries
         scores = self._asked @ entries.vectors[first:end].astype(np.float32).T
-        scores[~self._terms.allow(entries.sellers[None, first:end], entries.blocks[None, first:end])] = -np.inf
+        blocks = self._index.lists.blocks_of(np.arange(first, end))
+        scores[~self._terms.allow(entries.sellers[None, first:end], blocks[None])] = -np.inf
         keep = self._keys.shape[1]
         for row, (fresh, best, keys) in enumerate(zip(scores, self._scores, self._keys, strict=True)):
             better = np.flatnonzero(fresh > best.min())

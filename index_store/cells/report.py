@@ -17,7 +17,8 @@ class CellReport:
 
     entries, bytes: number, and bytes of memory; brandless: entries of no block; blocks: how many there are, and
     largest_block the entries of the largest; cells: how many, with the entries of the median, 99th percentile and
-    largest of them, and how many are empty
+    largest of them, and how many are empty; cut_off: entries outside the range of codes, which
+    every search looks at exactly
     """
 
     exact: bool
@@ -27,6 +28,7 @@ class CellReport:
     blocks: int
     largest_block: int
     cells: int
+    cut_off: int
     empty_cells: int
     median_cell: float
     large_cell: float
@@ -39,7 +41,7 @@ def report(index: CellIndex | FlatStore) -> CellReport:
         _, _, _, blocks = index.entries(index.keys())
         size, memory = np.zeros(0, np.int64), index.memory_bytes()
     else:
-        blocks, size, memory = index.entries.blocks, index.lists.size, index.nbytes()
+        blocks, size, memory = index.blocks(), index.lists.alive, index.nbytes()
     counts = np.bincount(blocks[blocks != NO_BLOCK]) if (blocks != NO_BLOCK).any() else np.zeros(1, np.int64)
     return CellReport(
         exact=isinstance(index, FlatStore),
@@ -49,6 +51,7 @@ def report(index: CellIndex | FlatStore) -> CellReport:
         blocks=int((counts > 0).sum()),
         largest_block=int(counts.max()),
         cells=len(size),
+        cut_off=0 if isinstance(index, FlatStore) else len(index.scales.cut_off),
         empty_cells=int((size == 0).sum()),
         median_cell=float(np.median(size)) if len(size) else 0.0,
         large_cell=float(np.percentile(size, 99)) if len(size) else 0.0,

@@ -1,8 +1,9 @@
-"""Comparing queries with compressed cells: FAISS's inverted-file scan, run on stretches of our memory.
+"""Comparing queries with rows of vectors, compressed or not: FAISS's inverted-file scan on any stretches of memory.
 
 FAISS reads inverted lists through a table of (size, capacity, offset) that `OnDiskInvertedLists` makes public, and
-an address that the offsets count from. Here the address is that of our rows and the table is kept by us, so that
-FAISS scans (in parallel, with the instructions of this processor) what it neither allocates nor frees.
+an address that the offsets count from. Here the address is that of our rows, and the table is written anew for each
+search: a list for each stretch that a query is to be compared with. So FAISS scans (in parallel, with the
+instructions of this processor) what it neither allocates nor frees.
 """
 
 from __future__ import annotations
@@ -14,44 +15,49 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from index_store.cells.lists import CellLists
+from index_store.cells.codes import Codes
 from index_store.cells.ragged import Numbers
 from index_store.store import Vectors
 
 _faiss: Final[Any] = faiss  # its type stubs know neither raw searches nor the methods of its vectors
-
-PARTS: Final = 3
-"""Lists that a cell has in FAISS's eyes, one behind the other: all entries, the brandless, the branded."""
-ALL, PLAIN, BRANDED = range(PARTS)
+_SIZE, _CAPACITY, _OFFSET = range(3)
 
 
 class Scanner:
-    """Searches the lists of `lists`, always as they are now."""
+    """Compares with codes of `dim` dimensions, or with the vectors themselves."""
 
-    def __init__(self, lists: CellLists, dim: int) -> None:
-        self._lists = lists
-        self._dim = dim
-        self._quantiser = _faiss.IndexFlatIP(dim)  # FAISS wants one; the cells to look into are given to it
-        self._index = _faiss.IndexIVFScalarQuantizer(
-            self._quantiser, dim, 1, _faiss.ScalarQuantizer.QT_8bit_direct_signed, _faiss.METRIC_INNER_PRODUCT, False
-        )
+    def __init__(self, dim: int, *, codes: bool = True) -> None:
+        self._row_bytes = dim if codes else 4 * dim
+        self._quantiser = _faiss.IndexFlatIP(dim)  # FAISS wants one; the lists to look into are given to it
+        if codes:
+            kind, product = _faiss.ScalarQuantizer.QT_8bit_direct_signed, _faiss.METRIC_INNER_PRODUCT
+            self._index = _faiss.IndexIVFScalarQuantizer(self._quantiser, dim, 1, kind, product, False)
+        else:
+            self._index = _faiss.IndexIVFFlat(self._quantiser, dim, 1, _faiss.METRIC_INNER_PRODUCT)
         self._index.is_trained = True
         self._table = np.zeros((0, 3), np.uint64)
-        self._shown: Any = None
-        self._cells = 0
+        self._lists: Any = None
 
-    def nearest(self, queries: Vectors, lists: Numbers, fetch: int) -> tuple[npt.NDArray[np.float32], Numbers]:
-        """The best `fetch` rows in the lists of each query: scores f32[n, fetch] and rows i64[n, fetch], best first;
-        -inf and -1 where there are no more.
+    def nearest(
+        self, queries: Vectors, rows: Codes | Vectors, starts: Numbers, sizes: Numbers, fetch: int
+    ) -> tuple[npt.NDArray[np.float32], Numbers]:
+        """The best `fetch` rows in the stretches of each query: scores f32[n, fetch] and rows i64[n, fetch], best
+        first; -inf and -1 where there are no more.
 
-        queries f32[n, dim]: whole numbers in ±127; lists i64[n, m]: PARTS * cell + part
+        queries f32[n, dim], whole numbers in ±127 for codes; rows u8[r, dim] or f32[r, dim], contiguous; starts, sizes
+        i64[n, m]: stretches of them
         """
-        made = self._refresh()
+        count = starts.size
+        if count > len(self._table):
+            self._make_table(count + count // 4)
+        self._table[:count, _SIZE] = self._table[:count, _CAPACITY] = sizes.ravel()
+        self._table[:count, _OFFSET] = starts.ravel() * self._row_bytes
+        lists = np.arange(count).reshape(starts.shape)
+        lists[sizes == 0] = -1
+        base = np.zeros(starts.shape, np.float32)
         scores = np.empty((len(queries), fetch), np.float32)
         labels = np.empty((len(queries), fetch), np.int64)
-        lists = np.ascontiguousarray(lists)
-        base = np.zeros(lists.shape, np.float32)
-        made.ptr = _faiss.swig_ptr(self._lists.codes.reshape(-1))
+        self._lists.ptr = _faiss.swig_ptr(rows.view(np.uint8).reshape(-1))
         try:
             self._index.search_preassigned_c(
                 len(queries),
@@ -62,35 +68,19 @@ class Scanner:
                 _faiss.swig_ptr(scores),
                 _faiss.swig_ptr(labels),
                 True,  # labels are (list << 32 | offset): FAISS needs no ids then, and we keep none for it
-                _faiss.SearchParametersIVF(nprobe=lists.shape[1]),
+                _faiss.SearchParametersIVF(nprobe=starts.shape[1]),
             )
         finally:
-            made.ptr = None  # FAISS would unmap it with the table
+            self._lists.ptr = None  # FAISS would unmap it with the table
         missing = labels < 0
-        found, offset = labels >> 32, labels & 0xFFFFFFFF
-        cell, part = found // PARTS, found % PARTS
-        rows = self._lists.start[cell] + offset + np.where(part == BRANDED, self._lists.plain[cell], 0)
-        rows[missing] = -1
+        labels[missing] = 0
+        found = starts.ravel()[labels >> 32] + (labels & 0xFFFFFFFF)
+        found[missing] = -1
         scores[missing] = -np.inf
-        return scores, rows
+        return scores, found
 
-    def _refresh(self) -> Any:
-        """Tell FAISS where the cells are now; returns its lists."""
-        lists = self._lists
-        if lists.cells > self._cells:
-            self._make_table(lists.cells + lists.cells // 4 + 8)
-        used = self._table[: PARTS * lists.cells].reshape(-1, PARTS, 3)
-        used[:, ALL, 0] = lists.size
-        used[:, PLAIN, 0] = lists.plain
-        used[:, BRANDED, 0] = lists.size - lists.plain
-        used[:, ALL, 2] = used[:, PLAIN, 2] = lists.start * self._dim
-        used[:, BRANDED, 2] = (lists.start + lists.plain) * self._dim
-        self._table[PARTS * lists.cells :, 0] = 0
-        return self._shown
-
-    def _make_table(self, cells: int) -> None:
-        count = PARTS * cells
-        made = _faiss.OnDiskInvertedLists(0, self._dim, "")
+    def _make_table(self, count: int) -> None:
+        made = _faiss.OnDiskInvertedLists(0, self._row_bytes, "")
         made.prefetch_nthread = 0
         made.lists.resize(count)
         made.nlist = count
@@ -99,4 +89,4 @@ class Scanner:
         self._table[:] = 0
         self._index.nlist = count
         self._index.replace_invlists(made, False)
-        self._shown, self._cells = made, cells
+        self._lists = made

@@ -10,18 +10,20 @@ from typing import Final
 
 import numpy as np
 
+from index_store.cells.adopting import Adopting
 from index_store.cells.balance import Balancer
 from index_store.cells.blas import one_thread
 from index_store.cells.folders import Folders
 from index_store.cells.growth import Growth
 from index_store.cells.index import CellIndex
-from index_store.cells.loading import Loaded, Loading, half
+from index_store.cells.loading import Loaded, Loading, ahead, half
 from index_store.cells.recall import Probe, RecallScan
 from index_store.cells.report import CellReport, report
 from index_store.cells.search import NORMAL, Effort, search
 from index_store.flat import FlatStore
 from index_store.store import (
     BlockCodes,
+    HalfRows,
     Hits,
     Keys,
     Rows,
@@ -67,7 +69,7 @@ class CellStore:
         """Number of dimensions of a vector."""
         return self._dim
 
-    def load(self, chunks: Iterable[Rows], *, anew: bool = False) -> Loaded:
+    def load(self, chunks: Iterable[Rows | HalfRows], *, anew: bool = False) -> Loaded:
         """Fill the empty index with all entries, each key once; entries that have not changed since the last run keep
         their cells (anew: none do).
 
@@ -76,21 +78,24 @@ class CellStore:
         with self._lock:
             if self._flat is None or len(self._flat) or self._growth is not None:
                 raise ValueError("only an index that is empty and not closed can be loaded")
-            remembered = None if anew else self._folders.remembered()
-            loading = Loading(self._folders.new(), self._dim, remembered)
+            files = None if anew else self._folders.remembered()
+            if files is None:
+                return self._load_anew(chunks)
+            adopting = Adopting(files)
             try:
-                loading.take(chunks)
-                if len(loading) < self._exact_below:
-                    for rows in loading.entries():
-                        self._flat.upsert(*rows)
-                    loading.close()
-                    self._folders.keep(None)
-                    return Loaded(len(self._flat), 0)
-                index, loaded = loading.finish(self._seed)
+                adopting.take(ahead(chunks))
+                loaded = adopting.finish()
+                if loaded.assigned > loaded.entries // 2:
+                    # Cells made for other entries: better ones are worth the time.
+                    loaded = self._load_anew(adopting.index.rows())
+                    adopting.index.close()
+                    return loaded
             except BaseException:
-                loading.close()
+                adopting.index.close()
                 raise
-            self._use(index)
+            self._use(adopting.index)
+            if loaded.entries < self._exact_below:
+                self._shrink(adopting.index)
             return loaded
 
     def upsert(self, keys: Keys, vectors: Vectors, sellers: SellerCodes, blocks: BlockCodes | None = None) -> None:
@@ -100,16 +105,18 @@ class CellStore:
         halves = half("vectors", vectors)
         sellers = check_sellers("sellers", sellers, len(keys))
         blocks = check_blocks(blocks, len(keys))
-        _, last = np.unique(keys[::-1], return_index=True)
-        rows = len(keys) - 1 - last
+        distinct, last = np.unique(keys[::-1], return_index=True)
+        if len(distinct) < len(keys):
+            rows = len(keys) - 1 - last
+            keys, vectors, halves, sellers, blocks = distinct, vectors[rows], halves[rows], sellers[rows], blocks[rows]
         with self._lock, one_thread():
             # First, since a full disk may stop it.
             self._maintain(len(keys))
             if self._cells is not None:
-                self._cells.upsert(keys[rows], halves[rows], sellers[rows], blocks[rows])
+                self._cells.upsert(keys, vectors, halves, sellers, blocks)
             else:
                 if self._growth is not None:
-                    self._growth.upsert(keys[rows], vectors[rows], sellers[rows], blocks[rows])
+                    self._growth.upsert(keys, vectors, halves, sellers, blocks)
                 self._exact().upsert(keys, vectors, sellers, blocks)
 
     def remove(self, keys: Keys) -> int:
@@ -164,8 +171,10 @@ class CellStore:
         with self._lock:
             if self._cells is None:
                 return self._exact().labels(keys)
-            entries = self._cells.entries
-            return labels_at(entries.find(keys), entries.sellers, entries.blocks)
+            slots = self._cells.entries.find(keys)
+            known = slots[slots >= 0]
+            places = np.where(slots >= 0, np.cumsum(slots >= 0) - 1, -1)
+            return labels_at(places, self._cells.entries.sellers[known], self._cells.lists.blocks_of(known))
 
     def __len__(self) -> int:
         with self._lock:
@@ -207,6 +216,24 @@ class CellStore:
                     part.close()
             self._growth = self._cells = self._flat = self._balancer = None
 
+    def _load_anew(self, chunks: Iterable[Rows | HalfRows]) -> Loaded:
+        assert self._flat is not None
+        loading = Loading(self._folders.new(), self._dim)
+        try:
+            loading.take(ahead(chunks))
+            if len(loading) < self._exact_below:
+                for rows in loading.entries():
+                    self._flat.upsert(*rows)
+                loading.close()
+                self._folders.keep(None)
+                return Loaded(len(self._flat), 0)
+            index, loaded = loading.finish(self._seed)
+        except BaseException:
+            loading.close()
+            raise
+        self._use(index)
+        return loaded
+
     def _maintain(self, rows: int) -> None:
         if self._cells is not None:
             assert self._balancer is not None
@@ -239,10 +266,9 @@ class CellStore:
 
     def _shrink(self, index: CellIndex) -> None:
         """Few enough to be exact again."""
-        entries = index.entries
         self._flat = FlatStore(self._dim)
-        everything = np.arange(len(entries))
-        self._flat.upsert(entries.keys.copy(), entries.exact(everything), entries.sellers.copy(), entries.blocks.copy())
+        for rows in index.rows():
+            self._flat.upsert(*rows)
         self._cells = self._balancer = None
         index.close()
         self._folders.keep(None)

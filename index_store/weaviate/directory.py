@@ -9,10 +9,10 @@ that whenever the process dies, every object out there is either an entry's or a
 from __future__ import annotations
 
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +21,9 @@ import numpy.typing as npt
 
 from index_store.errors import StateMismatch, sqlite_faults
 from index_store.lock import FileLock
-from index_store.store import BlockCodes, Keys, SellerCodes
+from index_store.store import Keys
 from index_store.tables import VECTOR_DTYPE, select_in
-
-Halves = npt.NDArray[np.float16]
-Objects = list[tuple[int, int]]
-"""Objects of the cluster by (key, generation)."""
+from index_store.weaviate.found import Found, Objects
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -43,20 +40,8 @@ CREATE TABLE IF NOT EXISTS strays (key INTEGER, generation INTEGER, PRIMARY KEY 
 _COLUMNS: Final = "key, generation, seller, block, vector"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """Entries by rising key: generation i64[n], sellers and blocks i32[n], vectors f16[n, dim]; keys that are unknown
-    are left out."""
-
-    keys: Keys
-    generations: npt.NDArray[np.int64]
-    sellers: SellerCodes
-    blocks: BlockCodes
-    vectors: Halves
-
-
 class Directory:
-    """The file belongs to one process; methods must not be called at the same time."""
+    """The file belongs to one process; its threads may call at the same time, one of them gets in."""
 
     def __init__(self, path: Path | None, dim: int) -> None:
         """Open or create the file (None: in memory, for as long as this object lives).
@@ -65,6 +50,7 @@ class Directory:
         """
         self._path = path or Path(":memory:")
         self._dim = dim
+        self._turn = threading.RLock()
         self._lock: FileLock | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,23 +90,24 @@ class Directory:
 
     def after(self, key: int, count: int) -> Found:
         """The next `count` entries by rising key, from above `key`."""
-        with sqlite_faults(self._path):
-            sql = f"SELECT {_COLUMNS} FROM entries WHERE key > ? ORDER BY key LIMIT ?"
+        sql = f"SELECT {_COLUMNS} FROM entries WHERE key > ? ORDER BY key LIMIT ?"
+        with self._reading():
             return self._unpack(self._connection.execute(sql, (key, count)).fetchall())
 
     def thin(self, count: int) -> Found:
         """Up to `count` entries that are not known to be on every replica."""
-        with sqlite_faults(self._path):
-            sql = f"SELECT {_COLUMNS} FROM entries WHERE thin ORDER BY key LIMIT ?"
+        sql = f"SELECT {_COLUMNS} FROM entries WHERE thin ORDER BY key LIMIT ?"
+        with self._reading():
             return self._unpack(self._connection.execute(sql, (count,)).fetchall())
 
     def announce(self, keys: Keys) -> npt.NDArray[np.int64]:
         """Generations i64[n] for objects that are about to be sent; they are strays until `settle`."""
-        generations = np.arange(self._next, self._next + len(keys), dtype=np.int64)
-        with self._writing():
-            self._connection.execute("UPDATE facts SET next_generation = ?", (self._next + len(keys),))
-            self._add_strays(zip(keys.tolist(), generations.tolist(), strict=True))
-        self._next += len(keys)
+        with self._turn:
+            generations = np.arange(self._next, self._next + len(keys), dtype=np.int64)
+            with self._writing():
+                self._connection.execute("UPDATE facts SET next_generation = ?", (self._next + len(keys),))
+                self._add_strays(zip(keys.tolist(), generations.tolist(), strict=True))
+            self._next += len(keys)
         return generations
 
     def settle(self, found: Found, thin: npt.NDArray[np.bool_]) -> None:
@@ -161,7 +148,7 @@ class Directory:
 
     def strays(self, count: int) -> Objects:
         """Up to `count` objects that the cluster may hold and should not."""
-        with sqlite_faults(self._path):
+        with self._reading():
             return self._connection.execute("SELECT key, generation FROM strays LIMIT ?", (count,)).fetchall()
 
     def forget(self, strays: Objects) -> None:
@@ -179,7 +166,7 @@ class Directory:
         self._size, self.longest = 0, 0.0
 
     def _objects(self, keys: Sequence[int]) -> Objects:
-        with sqlite_faults(self._path):
+        with self._reading():
             rows = select_in(self._connection, "SELECT key, generation FROM entries WHERE key IN {}", keys)
             return [(key, generation) for key, generation in rows]
 
@@ -187,7 +174,7 @@ class Directory:
         self._connection.executemany("INSERT OR IGNORE INTO strays VALUES (?, ?)", objects)
 
     def _found(self, where: str, keys: Sequence[int]) -> Found:
-        with sqlite_faults(self._path):
+        with self._reading():
             rows = list(select_in(self._connection, f"SELECT {_COLUMNS} FROM entries {where}", keys))
         return self._unpack(sorted(rows))
 
@@ -203,8 +190,13 @@ class Directory:
         )
 
     @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._turn, sqlite_faults(self._path):
+            yield
+
+    @contextmanager
     def _writing(self) -> Iterator[None]:
-        with sqlite_faults(self._path):
+        with self._reading():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield

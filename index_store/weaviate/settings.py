@@ -10,7 +10,10 @@ Compression = Literal["none", "rq", "sq"]
 Consistency = Literal["all", "quorum"]
 
 _GRPC_PORT: Final = 50051
-_EXPECTED: Final = "http://host:port or https://host:port, with ?grpc_port=N if that is not 50051"
+_EXPECTED: Final = (
+    "http://host:port or https://host:port, with ?grpc_port=N if that is not 50051, and &grpc_host=NAME if that is not "
+    "the same host; HTTP and gRPC need ports or hosts of their own"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,14 @@ class Endpoint:
 
     host: str
     port: int
+    grpc_host: str
     grpc_port: int
     secure: bool
 
     def __str__(self) -> str:
-        return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}?grpc_port={self.grpc_port}"
+        grpc_host = "" if self.grpc_host == self.host else f"&grpc_host={self.grpc_host}"
+        scheme = "https" if self.secure else "http"
+        return f"{scheme}://{self.host}:{self.port}?grpc_port={self.grpc_port}{grpc_host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,13 @@ def _endpoint(text: str) -> Endpoint:
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 8080)
         query = parse_qs(parts.query, strict_parsing=bool(parts.query))
-        (grpc_port,) = query.pop("grpc_port", [str(443 if secure and not parts.port else _GRPC_PORT)])
+        (grpc_host,) = query.pop("grpc_host", [parts.hostname or ""])
+        default = 443 if secure and grpc_host != parts.hostname else _GRPC_PORT
+        (grpc_port,) = query.pop("grpc_port", [str(default)])
         if parts.scheme not in ("http", "https") or not parts.hostname or query or parts.path.strip("/"):
             raise ValueError("unknown form")
-        return Endpoint(parts.hostname, port, int(grpc_port), secure)
+        if (parts.hostname, port) == (grpc_host, int(grpc_port)):
+            raise ValueError("one port for two protocols")
+        return Endpoint(parts.hostname, port, grpc_host, int(grpc_port), secure)
     except ValueError:
         raise ValueError(f"the address of a Weaviate node must be {_EXPECTED}, got {text!r}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.index.blocking import blocking
 from benchmarks.index.feed import brands, make_feed
 from benchmarks.index.rivals.makers import ReferenceMissing
 from benchmarks.index.run import measure_alone
@@ -40,6 +41,32 @@ def test_the_promised_share_of_brands_is_missing(tied: bool) -> None:
     in_family = (feed.family[order][1:] == feed.family[order][:-1]) & (codes[order][1:] >= 0) & (codes[order][:-1] >= 0)
     assert pairs.any()
     assert same[in_family].all() == tied
+
+
+def test_what_the_rule_of_brands_excludes_is_what_conflicts() -> None:
+    feed = make_feed(20_000, seed=4)
+    found = blocking(feed, np.arange(18_000), 2_000, seed=1)
+    assert abs(found.conflicting - 0.07) < 0.02
+    assert abs(found.excluded - 2 / 3 * found.conflicting) < 0.01  # a third of the others have no brand
+    assert found.found <= 1 - found.excluded
+    assert found.found_free > found.found > found.found_free - 2 * found.excluded
+
+
+def test_vectors_in_a_file_are_the_same(tmp_path: Path) -> None:
+    feed = make_feed(5_000, seed=4, file=tmp_path / "feed.f16")
+    assert isinstance(feed.vectors, np.memmap)
+    assert (feed.vectors == make_feed(5_000, seed=4).vectors).all()
+
+
+@pytest.mark.slow
+def test_a_large_size_has_a_sample_in_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.index.run._LARGE", 10_000)
+    found = measure_alone(20_000, 1, SystemClock(), tmp_path)
+    results = {result.name: result for result in found}
+    assert results["search_all_20k"].reference_name == "FAISS Flat of 10k"
+    assert results["upsert_20k"].ours > 0
+    assert "search_third_missing_20k" not in results
+    assert results["recall_at_10_20k"].ours >= 0.99
 
 
 @pytest.mark.slow

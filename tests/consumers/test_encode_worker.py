@@ -1,5 +1,8 @@
 """The encoder's bookkeeping: order per partition, one transaction for what is finished, and every failure survived."""
 
+from concurrent.futures import Future
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -10,8 +13,9 @@ from consumers.encoding.work import Work
 from consumers.encoding.worker import MAX_PUBLISHED, EncodeWorker
 from consumers.limit import DeadLetterLimit, DeadLetterLimitError
 from matcher.encoding import RawFeatures
-from matcher.events.dead_letter import Failure, read_dead_letter
+from matcher.events.dead_letter import Failure, place_headers, read_dead_letter
 from matcher.events.envelope import Record, Seen
+from matcher.events.place import Place
 from matcher.metrics import Metrics
 from matcher.settings import DeadLetters, Topics
 from producers.transaction import AbortedError, FencedError
@@ -255,6 +259,113 @@ def test_draining_ends_with_the_first_failure():
     bench.worker.drain(bench.clock.seconds + 10)
     assert bench.published() == []
     assert bench.broker.renewed == -1, "nobody waited for the broker to come back"
+
+
+class WithPhotos(Bench):
+    """Offers whose photo comes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage.submit = self._submit  # type: ignore[method-assign]
+
+    def _submit(self, work: Work) -> None:
+        if work.offer is not None and work.offer.image_urls:
+            work.photos = [Future()]
+        self.stage.works.append(work)
+
+    def offer(self, offset: int, name: str = "a", *, replayed_from: int | None = None, **fields: object) -> Work:
+        """Reads an offer with a title and a photo, or with `fields`; returns its work."""
+        value = {"offer_id": name, "title": "shirt", "image_urls": ["http://slow/1.jpg"], **fields}
+        headers = () if replayed_from is None else place_headers(Place("offers", 0, replayed_from))
+        self.worker.submit(
+            [
+                Record(
+                    topic="offers", partition=0, offset=offset, key=name.encode(), value=msgspec.json.encode(value),
+                    headers=headers,
+                )
+            ]
+        )  # fmt: skip
+        return next(work for work in reversed(self.stage.works) if work.record.offset == offset)
+
+    def photo(self, work: Work) -> None:
+        for photo in work.photos:
+            if not photo.done():
+                photo.set_result(np.zeros((3, 4, 4), np.float32))  # type: ignore[attr-defined]
+
+    def finish(self) -> None:
+        for work in self.stage.open:
+            self.photo(work)
+        self.stage.finish()
+
+    def skipped(self) -> float | None:
+        return self.metrics.registry.get_sample_value("offermatch_versions_skipped_total", {"why": "superseded"})
+
+
+def test_a_newer_version_cancels_an_older_one_that_still_waits_for_its_photos():
+    bench = WithPhotos()
+    older, other, newer = bench.offer(0), bench.offer(1, "b"), bench.offer(2)
+    assert (older.dropped, other.dropped, newer.dropped) == (True, False, False), "nobody fetches its photos any more"
+    bench.finish()
+    bench.worker.poll()
+    assert bench.published() == [1, 2]
+    assert bench.broker.offsets == {("offers", 0): 3}
+    assert bench.skipped() == 1
+
+
+def test_a_version_that_was_superseded_holds_up_nobody():
+    bench = WithPhotos()
+    bench.offer(0)
+    bench.offer(1, "b", image_urls=[]).result = ENCODED
+    bench.worker.poll()
+    assert bench.published() == []
+    bench.offer(2)
+    bench.worker.poll()
+    assert bench.published() == [1]
+    assert bench.broker.offsets == {("offers", 0): 2}
+
+
+def test_a_deletion_cancels_a_version_that_still_waits_for_its_photos():
+    bench = WithPhotos()
+    older = bench.offer(0)
+    bench.worker.submit([record(1, None, key=b"a")])
+    assert older.dropped
+    bench.worker.poll()
+    assert [(r.key, r.value) for r in bench.broker.published] == [(b"a", None)]
+
+
+def test_what_has_its_photos_is_published_although_a_newer_version_is_there():
+    bench = WithPhotos()
+    bench.photo(bench.offer(0))
+    bench.offer(1)
+    bench.finish()
+    bench.worker.poll()
+    assert bench.published() == [0, 1]
+
+
+def test_a_version_does_not_yield_to_one_that_may_become_a_dead_letter_or_is_older():
+    bench = WithPhotos()
+    older = bench.offer(5)
+    bench.worker.submit([record(6, b"garbage", key=b"a")])
+    bench.offer(7, title=None)  # without its photo it says nothing
+    bench.offer(8, replayed_from=2)
+    assert not older.dropped
+
+
+def test_a_superseded_version_is_read_again_and_superseded_again_after_a_failed_transaction():
+    bench = WithPhotos()
+    bench.offer(0)
+    bench.offer(1, "b", image_urls=[]).result = ENCODED
+    bench.offer(2)
+    bench.broker.fail_next = AbortedError("the broker was away")
+    bench.worker.poll()
+    assert bench.worker.poll() == {0: 0}
+    again = bench.offer(0)
+    assert not again.dropped, "what was in flight before is forgotten"
+    bench.offer(1, "b", image_urls=[])
+    bench.offer(2)
+    bench.finish()
+    bench.worker.poll()
+    assert bench.published() == [1, 2]
 
 
 def test_nothing_is_published_after_closing():

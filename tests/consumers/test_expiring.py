@@ -48,10 +48,15 @@ class Bench:
         self.offset = 0
 
     def decide(self, *names: str, hour: float) -> None:
-        records = [self._record(name, hour) for name in names]
+        records = [self.record(name, hour) for name in names]
         self.owned.decide(records)
+        self.owned.advance(30)
 
-    def _record(self, name: str, hour: float) -> Record:
+    def expire(self) -> None:
+        self.owned.expire()
+        self.owned.advance(30)
+
+    def record(self, name: str, hour: float) -> Record:
         features = features_of(Offer(offer_id=name, title=name), Version(0, self.offset), [1.0, 0.0, 0.0, 0.0])
         record = features_record_of(features, self.offset)
         self.offset += 1
@@ -82,7 +87,7 @@ def test_nulls_go_out_with_the_offset_and_the_note_as_they_stand(bench: Bench) -
     bench.decide("a", "b", hour=0)
     bench.until(3)
     note = bench.broker.notes[PLACE]
-    bench.owned.expire()
+    bench.expire()
     assert bench.gone() == ["a", "b"]
     assert bench.broker.transactions == [(2, {PLACE: 5})]
     assert bench.broker.notes[PLACE] == note
@@ -95,18 +100,18 @@ def test_nulls_go_out_with_the_offset_and_the_note_as_they_stand(bench: Bench) -
 def test_so_many_go_at_once_as_fit_into_a_batch_and_then_it_looks_now_and_then(bench: Bench) -> None:
     bench.decide(*"abcdef", hour=0)
     bench.until(3)
-    bench.owned.expire()
+    bench.expire()
     assert bench.gone() == ["a", "b", "c", "d"]
-    bench.owned.expire()
+    bench.expire()
     assert bench.gone() == ["a", "b", "c", "d", "e", "f"]
     bench.decide("late", hour=3.5)
     bench.decide("other", hour=4.4)
     for hour in (5.3, 6.2, 6.6):
         bench.decide("other", hour=hour)
-    bench.owned.expire()
+    bench.expire()
     assert "late" not in bench.gone(), "it looked a moment ago"
     bench.clock.seconds += LOOK_EVERY
-    bench.owned.expire()
+    bench.expire()
     assert bench.gone()[-1] == "late"
 
 
@@ -115,8 +120,25 @@ def test_an_offer_that_came_in_the_batch_before_stays(bench: Bench) -> None:
     for hour in (0.9, 1.8, 2.7):
         bench.decide("other", hour=hour)
     bench.decide("other", "a", hour=3.2)
-    bench.owned.expire()
+    bench.expire()
     assert bench.gone() == ["b"]
+
+
+def test_an_offer_that_is_just_being_decided_stays_and_one_that_just_leaves_is_no_candidate(bench: Bench) -> None:
+    bench.decide("a", "b", hour=0)
+    bench.until(3)
+    bench.owned.decide([bench.record("a", 3)])
+    bench.owned.expire()
+    bench.owned.expire()
+    bench.owned.decide([bench.record("c", 3)])
+    for _ in range(3):
+        bench.owned.advance(30)
+    assert bench.gone() == ["b"]
+    assert bench.expired() == 1
+    told = {(r.key or b"").decode(): msgspec.json.decode(r.value) for r in bench.broker.published if r.value}
+    assert told["c"]["matched_offer_id"] in ("a", "other")
+    assert [ends for _, ends in bench.broker.transactions][-1] == {PLACE: bench.offset}
+    assert len(bench.memory) == 3
 
 
 def test_what_was_rolled_back_has_changed_nothing_and_goes_the_next_time(bench: Bench) -> None:
@@ -124,11 +146,11 @@ def test_what_was_rolled_back_has_changed_nothing_and_goes_the_next_time(bench: 
     bench.until(3)
     bench.broker.fail_next = AbortedError("rolled back")
     with pytest.raises(AbortedError):
-        bench.owned.expire()
+        bench.expire()
     assert (bench.gone(), len(bench.memory), bench.expired()) == ([], 2, 0)
     bench.broker.renewed = 1
     bench.clock.seconds += LOOK_EVERY
-    bench.owned.expire()
+    bench.expire()
     assert (bench.gone(), len(bench.memory), bench.expired()) == (["a"], 1, 1)
 
 
@@ -137,5 +159,5 @@ def test_without_an_answer_nothing_leaves_before_the_log_was_asked(bench: Bench)
     bench.until(3)
     bench.broker.fail_next = CommittedElsewhereError("answer lost")
     with pytest.raises(CommittedElsewhereError):
-        bench.owned.expire()
+        bench.expire()
     assert (bench.gone(), len(bench.memory)) == (["a"], 2)

@@ -1,5 +1,6 @@
 """The loop: who is read, who is paused, what is committed in whose name, and how it ends."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 import consumers.loop
+import consumers.membership
 from consumers.loop import LogDataLostError, Loop
+from consumers.membership import PATIENCE
 from consumers.status import Status
 from matcher.events.envelope import Record
 from matcher.metrics import Metrics
@@ -29,6 +32,8 @@ def message(partition: int, offset: int, error: int | None = None) -> Any:
 
 class FakeConsumer:
     """Hands out what the test queued, and remembers what it was told."""
+
+    silent = False
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
@@ -94,6 +99,10 @@ class FakeConsumer:
 
     def consumer_group_metadata(self) -> str:
         return "metadata"
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        if self.silent:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
     def memberid(self) -> str:
         return self.member
@@ -174,6 +183,7 @@ class Bench:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(consumers.loop, "Consumer", FakeConsumer)
+    monkeypatch.setattr(consumers.membership, "Consumer", FakeConsumer)
     return Bench()
 
 
@@ -322,3 +332,56 @@ def test_an_unanswered_question_for_the_offset_says_so(bench: Bench):
     bench.consumer.committed_offset = KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
     with pytest.raises(KafkaException):
         bench.loop.committed(0)
+
+
+def out_of_the_group(bench: Bench, seconds: float) -> list[Any]:
+    """Turns during which the consumer is no member, for so many seconds."""
+
+    def leave() -> None:
+        bench.consumer.member = ""
+        bench.clock.seconds += 1.0
+
+    return [[leave] for _ in range(int(seconds))]
+
+
+def closed_in_time(consumer: FakeConsumer) -> bool:
+    for thread in threading.enumerate():
+        if thread.name == "leaving":
+            thread.join(30)
+    return consumer.closed
+
+
+def test_a_consumer_that_is_not_let_into_the_group_again_is_replaced_and_not_heard_any_more(bench: Bench):
+    old = bench.consumer
+    lose = [lambda: bench.consumer.give("on_lost", 0)]
+    bench.run([bench.assign(0)], lose, *out_of_the_group(bench, PATIENCE + 2))
+    new = bench.loop._consumer
+    assert new is not old
+    assert new.callbacks.keys() == {"on_assign", "on_revoke", "on_lost"}
+    assert new.config == old.config
+    assert closed_in_time(old)
+    told = list(bench.worker.given_up)
+    old.give("on_assign", 0)
+    old.give("on_revoke", 0)
+    old.give("on_lost", 0)
+    assert bench.worker.given_up == told
+
+
+def test_a_member_is_not_replaced_however_long_it_owns_nothing(bench: Bench):
+    old = bench.consumer
+    wait = [[lambda: setattr(bench.clock, "seconds", bench.clock.seconds + 1.0)] for _ in range(int(PATIENCE) + 5)]
+    bench.run(*wait)
+    assert bench.loop._consumer is old
+
+
+def test_a_consumer_stays_while_kafka_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    old = bench.consumer
+    monkeypatch.setattr(FakeConsumer, "silent", True, raising=False)
+    bench.run(*out_of_the_group(bench, 2 * PATIENCE + 5))
+    assert bench.loop._consumer is old
+
+
+def test_a_consumer_that_still_owns_partitions_is_not_replaced(bench: Bench):
+    old = bench.consumer
+    bench.run([bench.assign(0)], *out_of_the_group(bench, PATIENCE + 5))
+    assert bench.loop._consumer is old

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from index_store.cells import keymap
 from index_store.cells.centroids import Centroids
-from index_store.cells.codes import Quantiser
+from index_store.cells.codes import ZERO, Quantiser
 from index_store.cells.keymap import KeyMap
 from index_store.cells.kmeans import kmeans, unit
 from index_store.cells.lists import CellLists
@@ -74,37 +74,47 @@ def test_stretches_never_overlap_and_come_free_again(sizes: list[int]) -> None:
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
-def test_lists_hold_each_entry_once_in_its_cell_the_brandless_first(seed: int) -> None:
+def test_lists_hold_each_entry_once_in_its_cell_in_order_of_blocks(seed: int) -> None:
     random = np.random.default_rng(seed)
     lists, entries, next_slot = CellLists(16), {}, 0
     lists.add_cells(7)
-    for _ in range(40):
+    for step in range(40):
         if random.random() < 0.55:
             count = int(random.integers(1, 60))
             slots = np.arange(next_slot, next_slot + count)
             next_slot += count
-            cells, branded = random.integers(0, 7, count), random.random(count) < 0.6
+            cells, blocks = random.integers(0, 7, count), random.integers(-1, 5, count).astype(np.int32)
             codes = random.integers(0, 256, (count, 16), dtype=np.uint8)
-            lists.append(cells, codes, slots, branded)
-            entries |= dict(zip(slots.tolist(), zip(cells.tolist(), branded.tolist(), codes, strict=True), strict=True))
+            lists.append(cells, codes, slots, blocks)
+            entries |= dict(zip(slots.tolist(), zip(cells.tolist(), blocks.tolist(), codes, strict=True), strict=True))
         elif entries:
             gone = random.permutation(list(entries))[: random.integers(1, 60)]
             lists.remove(gone, np.array([entries[slot][0] for slot in gone.tolist()]))
             for slot in gone.tolist():
                 del entries[slot]
         assert len(lists) == len(entries)
-        for cell in range(7):
-            slots = lists.slots_in(cell)
-            rows = int(lists.start[cell]) + np.arange(len(slots))
-            assert [entries[slot][0] for slot in slots.tolist()] == [cell] * len(slots)
-            assert [entries[slot][1] for slot in slots.tolist()] == [
-                place >= lists.plain[cell] for place in range(len(slots))
-            ]
-            assert all(
-                (lists.codes[row] == entries[slot][2]).all() for row, slot in zip(rows, slots.tolist(), strict=True)
+        for cell in range(7) if step % 10 == 9 else ():
+            start, plain, ordered, size = (
+                int(column[cell]) for column in (lists.start, lists.plain, lists.ordered, lists.size)
             )
-            assert lists.rows_of(slots).tolist() == rows.tolist()
-            assert len(slots) <= lists.room[cell] <= len(slots) + len(slots) // 2 + 24
+            slots, blocks = lists.entries_at(start + np.arange(size))
+            alive = slots[slots >= 0]
+            assert sorted(alive.tolist()) == sorted(slot for slot, entry in entries.items() if entry[0] == cell)
+            assert lists.slots_in(cell).tolist() == alive.tolist()
+            assert lists.rows_of(alive).tolist() == (start + np.flatnonzero(slots >= 0)).tolist()
+            assert blocks[slots >= 0].tolist() == [entries[slot][1] for slot in alive.tolist()]
+            assert lists.blocks_of(alive).tolist() == blocks[slots >= 0].tolist()
+            assert (lists.codes[start : start + size][slots < 0] == ZERO).all()
+            assert all((lists.codes[lists.rows_of(alive)[i]] == entries[slot][2]).all() for i, slot in enumerate(alive))
+            assert (blocks[:plain] == -1).all()
+            assert (np.diff(blocks[plain:ordered]) >= 0).all()
+            assert (blocks[plain:ordered] >= 0).all()
+            for block in range(6):
+                first, length = lists.runs(np.array([[cell]]), np.array([[block]], np.int32))
+                rows = np.arange(first[0, 0], first[0, 0] + length[0, 0])
+                assert rows.tolist() == (start + plain + np.flatnonzero(blocks[plain:ordered] == block)).tolist()
+            assert size - ordered + lists.dead[cell] <= size // 12 + 8
+            assert size <= lists.room[cell] <= len(alive) + len(alive) // 2 + 40
 
 
 def test_codes_keep_the_order_of_scores_up_to_a_thousandth() -> None:
@@ -129,6 +139,7 @@ def test_the_nearest_centroid_by_groups_is_nearly_always_the_nearest() -> None:
     centroids = Centroids(kmeans(vectors, 1200, seed=0))
     best = centroids.nearest_exactly(vectors[:2000])
     assert (centroids.nearest(vectors[:2000]) == best).mean() > 0.97
+    assert _overlap(centroids, vectors[:2000]) > 0.9
     for _ in range(400):
         centroids.append(
             unit(random.standard_normal((1, 32)).astype(np.float32))[0], beside=int(random.integers(0, 1200))
@@ -137,3 +148,8 @@ def test_the_nearest_centroid_by_groups_is_nearly_always_the_nearest() -> None:
         centroids.drop_last_into(int(random.integers(0, 1000)))
     best = centroids.nearest_exactly(vectors[:2000])
     assert (centroids.nearest(vectors[:2000]) == best).mean() > 0.97
+
+
+def _overlap(centroids: Centroids, vectors: Any) -> float:
+    found, best = centroids.ranked(vectors, 8), centroids.ranked_exactly(vectors, 8)
+    return float((found[:, :, None] == best[:, None, :]).any(axis=1).mean())

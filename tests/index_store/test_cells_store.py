@@ -20,7 +20,7 @@ from index_store.cells.store import CellStore
 from index_store.flat import FlatStore
 from index_store.store import Hits, IndexStore, Rows
 
-EVERYTHING = Effort(probes=10**6, plain=10**6, branded=10**6, fetch=4096, fetch_branded=4096)
+EVERYTHING = Effort(probes=10**6, kept=10**6, fetch=4096, fetch_kept=8192, rank=4096)
 OFFERS, ASKING = 12_000, 200
 
 
@@ -263,4 +263,39 @@ def test_a_report_counts_blocks_and_cells(feed: Feed) -> None:
     assert report.largest_block == np.bincount(blocks[blocks >= 0]).max()
     assert report.bytes == store.memory_bytes()
     assert report.cells >= 4 * int(np.sqrt(2000)) - 1
+    store.close()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_vectors_that_drift_out_of_the_range_of_codes_are_found_all_the_same(
+    feed: Feed, tmp_path: Path, restarted: bool
+) -> None:
+    def drifted(keys: Any) -> Rows:
+        _, vectors, sellers, blocks = chunk(feed, keys)
+        vectors = vectors + 1.5 * np.eye(DIM, dtype=np.float32)[3]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(keys), vectors.astype(np.float16).astype(np.float32), sellers, blocks
+
+    every_cell = Effort(probes=10**6)
+    store, flat = CellStore(DIM, tmp_path, exact_below=1000), FlatStore(DIM)
+    store.load(chunks(feed, 3000))
+    flat.upsert(*chunk(feed, np.arange(3000)))
+    near = drifted(np.arange(OFFERS, OFFERS + ASKING))[1]
+    cut_off = []
+    for start in range(3000, 4000 if restarted else 6000, 100):
+        for each in (store, flat):
+            each.upsert(*drifted(np.arange(start, start + 50)))
+            each.remove(np.arange(start - 3000, start - 2998))
+        cut_off.append(store.report().cut_off)
+        if start % 300 == 0:
+            assert recall(store.search(near, 10, effort=every_cell), flat.search(near, 10)) > 0.98
+    assert max(cut_off) > 10
+    if restarted:
+        store.close()
+        store = CellStore(DIM, tmp_path, exact_below=1000)
+        keys = flat.keys()
+        store.load([flat.entries(keys)])
+        assert recall(store.search(near, 10, effort=every_cell), flat.search(near, 10)) > 0.98
+    assert store.report().cut_off == 0
+    assert_same(store, flat, near)
     store.close()

@@ -27,7 +27,7 @@ from index_store.rows import Changes, DecisionRow, FeatureRow, Identity, Version
 from index_store.state import State
 
 DISK = Path(sys.argv[1])
-EVERYTHING = Effort(probes=10**6, plain=10**6, branded=10**6, fetch=4096, fetch_branded=4096)
+EVERYTHING = Effort(probes=10**6, kept=10**6, fetch=4096, fetch_kept=8192, rank=4096)
 draws = np.random.default_rng(0)
 def vectors(count):
     made = draws.standard_normal((count, 64))
@@ -135,29 +135,33 @@ def test_an_exact_index_that_cannot_become_cells_stays_whole(tmp_path: Path) -> 
     assert said[1:] == ["0", "True False"], "what could not be finished is deleted"
 
 
-def test_an_index_that_finds_no_room_at_the_start_says_so_and_finds_its_files_later(tmp_path: Path) -> None:
+def test_a_start_needs_no_room_for_what_it_has_and_says_so_where_more_finds_none(tmp_path: Path) -> None:
     said = on_a_disk_of(
         64,
         tmp_path,
         """
-        everything = rows(0, 20_000)
+        everything, more = rows(0, 20_000), rows(20_000, 19_000)
         store = CellStore(64, DISK / "index", exact_below=500)
         store.load([everything])
         store.close()
         fill(1 << 20)
         store = CellStore(64, DISK / "index", exact_below=500)
+        print(store.load([everything]))
+        store.close()
+        store = CellStore(64, DISK / "index", exact_below=500)
         try:
-            store.load([everything])
+            store.load([everything, more])
         except OSError as error:
             print(error)
         store.close()
         make_room()
         store = CellStore(64, DISK / "index", exact_below=500)
-        print(store.load([everything]))
+        print(store.load([everything, more]))
         """,
     )
-    assert said[0].startswith("[Errno 28] No space left on device; the index cannot grow")
-    assert said[1:] == ["Loaded(entries=20000, assigned=0)"]
+    assert said[0] == "Loaded(entries=20000, assigned=0)"
+    assert said[1].startswith("[Errno 28] No space left on device; the index cannot grow")
+    assert said[2:] == ["Loaded(entries=39000, assigned=19000)"]
 
 
 def test_a_state_says_that_the_disk_is_full_and_has_lost_nothing_that_was_committed(tmp_path: Path) -> None:

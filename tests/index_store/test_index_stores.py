@@ -7,7 +7,9 @@ tested is that no entry is lost, doubled or mistaken for another. What a search 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,26 +22,43 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from index_store.cells.search import Effort
 from index_store.cells.store import CellStore
 from index_store.flat import FlatStore
-from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, Hits, IndexStore
+from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, Hits, IndexStore, Rows
 
-EVERYTHING = Effort(probes=10**6, plain=10**6, branded=10**6, fetch=2048, fetch_branded=2048)
+EVERYTHING = Effort(probes=10**6, kept=10**6, fetch=2048, fetch_kept=4096, rank=2048)
 LEAST_FOR_CELLS = 24
 
 
 class ThoroughCells(CellStore):
     """Cells from a few entries on, and every search looks at all of them."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim, exact_below=LEAST_FOR_CELLS)
+    def __init__(self, dim: int, folder: Path | None = None) -> None:
+        super().__init__(dim, folder, exact_below=LEAST_FOR_CELLS)
 
     def search(self, queries: Any, k: int, **terms: Any) -> Hits:
         return super().search(queries, k, effort=EVERYTHING, **terms)
 
 
-STORES: dict[str, Callable[[int], IndexStore]] = {"flat": FlatStore, "few": CellStore, "cells": ThoroughCells}
+STORES: dict[str, Callable[..., IndexStore]] = {"flat": FlatStore, "few": CellStore, "cells": ThoroughCells}
 DIM = 4
 
 MakeStore = Callable[[int], IndexStore]
+Open = Callable[[Path, Iterable[Rows]], IndexStore]
+"""Opens what an earlier store left in a folder, and loads these entries."""
+
+
+def opener_of(name: str) -> Open:
+    def open_in(folder: Path, rows: Iterable[Rows]) -> IndexStore:
+        if STORES[name] is FlatStore:  # it has nothing on disk
+            flat = FlatStore(DIM)
+            for part in rows:
+                flat.upsert(*part)
+            return flat
+        store = STORES[name](DIM, folder)
+        assert isinstance(store, CellStore)
+        store.load(rows)
+        return store
+
+    return open_in
 
 
 @pytest.fixture(params=STORES)
@@ -68,6 +87,14 @@ class Oracle:
 
     def remove(self, keys: Any) -> int:
         return sum(self.entries.pop(key, None) is not None for key in keys.tolist())
+
+    def rows(self) -> Iterator[Rows]:
+        """All entries in two parts, as a state has them."""
+        keys = sorted(self.entries)
+        for part in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+            if part:
+                vectors, sellers, blocks = zip(*(self.entries[key] for key in part), strict=True)
+                yield keys_of(*part), np.stack(vectors), codes_of(*sellers), codes_of(*blocks)
 
     def search(self, queries: Any, k: int, not_sellers: Any = None, blocks: Any = None) -> Hits:
         keys = np.full((len(queries), k), -1, np.int64)
@@ -117,25 +144,40 @@ some_blocks = st.integers(NO_BLOCK, 3)
 asked_blocks = st.just([ANY_BLOCK, NO_BLOCK]) | st.lists(some_blocks, min_size=2, max_size=2)
 
 
-def machine_of(make: MakeStore) -> type[RuleBasedStateMachine]:
+def machine_of(open_in: Open) -> type[RuleBasedStateMachine]:
+    """Sequences of calls, held against the oracle; the store may be closed, and opened on what it left behind."""
+
     class Sequences(RuleBasedStateMachine):
         @initialize()
         def start(self) -> None:
-            self.store = make(DIM)
+            self.folder = tempfile.TemporaryDirectory()
             self.oracle = Oracle()
+            self.store = open_in(Path(self.folder.name), ())
 
-        @rule(vectors=grid_vectors, data=st.data())
-        def upsert(self, vectors: Any, data: st.DataObject) -> None:
+        def changed(self, vectors: Any, data: st.DataObject, *targets: Any) -> None:
             n = len(vectors)
             keys = keys_of(*data.draw(st.lists(some_keys, min_size=n, max_size=n)))
             sellers = codes_of(*data.draw(st.lists(some_sellers, min_size=n, max_size=n)))
             blocks = codes_of(*data.draw(st.lists(some_blocks, min_size=n, max_size=n)))
-            self.store.upsert(keys, vectors, sellers, blocks)
-            self.oracle.upsert(keys, vectors, sellers, blocks)
+            for target in targets:
+                target.upsert(keys, vectors, sellers, blocks)
+
+        @rule(vectors=grid_vectors, data=st.data())
+        def upsert(self, vectors: Any, data: st.DataObject) -> None:
+            self.changed(vectors, data, self.store, self.oracle)
 
         @rule(keys=st.lists(some_keys, max_size=30))
         def remove(self, keys: list[int]) -> None:
             assert self.store.remove(keys_of(*keys)) == self.oracle.remove(keys_of(*keys))
+
+        @rule(missed=st.none() | grid_vectors, gone=st.lists(some_keys, max_size=5), data=st.data())
+        def restart(self, missed: Any, gone: list[int], data: st.DataObject) -> None:
+            """The state may be ahead of the index, as after a crash between the two."""
+            self.store.close()
+            if missed is not None:
+                self.changed(missed, data, self.oracle)
+            self.oracle.remove(keys_of(*gone))
+            self.store = open_in(Path(self.folder.name), self.oracle.rows())
 
         @rule(queries=grid_vectors, k=st.integers(1, 12), data=st.data())
         def search(self, queries: Any, k: int, data: st.DataObject) -> None:
@@ -159,7 +201,8 @@ def machine_of(make: MakeStore) -> type[RuleBasedStateMachine]:
 
         def teardown(self) -> None:
             if hasattr(self, "store"):
-                self.store.close()
+                getattr(self.store, "discard", self.store.close)()
+                self.folder.cleanup()
 
     return Sequences
 
@@ -167,7 +210,7 @@ def machine_of(make: MakeStore) -> type[RuleBasedStateMachine]:
 @pytest.mark.parametrize("name", STORES)
 def test_any_sequence_of_calls_gives_the_results_of_the_naive_store(name: str) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine_of(STORES[name]), settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
+        machine_of(opener_of(name)), settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
     )
 
 

@@ -16,8 +16,8 @@ from index_store.store import ANY_BLOCK, Rows
 
 OFFERS = 6000
 FEED = make_feed(OFFERS, seed=5)
-POOR = Effort(probes=1, plain=1, branded=1, fetch=10, fetch_branded=10)
-THOROUGH = Effort(probes=10**6, plain=10**6, branded=10**6, fetch=4096, fetch_branded=4096)
+POOR = Effort(probes=1, kept=1, fetch=10, fetch_kept=10, rank=10)
+THOROUGH = Effort(probes=10**6, kept=10**6, fetch=4096, fetch_kept=8192, rank=4096)
 
 
 def rows(first: int, end: int) -> Rows:
@@ -26,6 +26,7 @@ def rows(first: int, end: int) -> Rows:
 
 
 def searching(monkeypatch: pytest.MonkeyPatch, effort: Effort) -> None:
+    monkeypatch.setattr("index_store.cells.search._MOST_TIMES", 1)  # cells are small here
     monkeypatch.setattr(recall, "search", lambda index, asked, k, terms: search(index, asked, k, terms, effort))
 
 
@@ -44,7 +45,7 @@ def test_it_is_the_share_of_the_exact_best_that_a_search_finds(monkeypatch: pyte
     cells = store._cells
     assert cells is not None
     chosen = np.random.default_rng(seed).choice(OFFERS, 40, replace=False)
-    asked, blocks = cells.entries.exact(chosen), cells.entries.blocks[chosen]
+    asked, blocks = cells.entries.exact(chosen), cells.lists.blocks_of(chosen)
     allowed = np.where(blocks == -1, ANY_BLOCK, blocks)[:, None]
     exact = flat.search(asked, 5, blocks=allowed)
     rough = store.search(asked, 5, blocks=allowed, effort=POOR)

@@ -98,6 +98,48 @@ def test_what_was_applied_is_there_after_reopening(path: Path) -> None:
         assert state.audit() == ()
 
 
+def test_the_time_of_an_end_is_kept_and_never_goes_back(path: Path) -> None:
+    features, matches = ("offer-features", 0), ("matches", 0)
+    with State(path, IDENTITY) as state:
+        assert state.times() == {}
+        state.apply(Changes(positions={features: 3, matches: 3}, times={matches: 500}))
+        state.apply(Changes(positions={features: 4}))
+        state.apply(Changes(positions={matches: 5}, times={matches: 400}))
+    with State(path, IDENTITY) as state:
+        assert state.times() == {features: 0, matches: 500}
+        assert state.positions() == {features: 4, matches: 5}
+
+
+def test_a_state_of_before_knows_no_time(path: Path) -> None:
+    path.parent.mkdir()
+    old = open_state_file_of_schema_1(path)
+    old.execute("INSERT INTO positions VALUES ('matches', 0, 9)")
+    old.close()
+    with State(path, IDENTITY) as state:
+        assert (state.positions(), state.times()) == ({("matches", 0): 9}, {("matches", 0): 0})
+
+
+def test_features_that_wait_for_a_decision_can_be_dropped(path: Path) -> None:
+    with State(path, IDENTITY) as state:
+        state.apply(batch(range(5)))
+        state.apply(Changes([feature(7), feature(8)]))
+        assert state.counts().pending == 2
+        assert state.drop_pending() == 2
+        assert (state.counts().pending, state.counts().live) == (0, 5)
+        assert state.audit() == ()
+        assert state.drop_pending() == 0
+        assert len(state.apply(Changes((), [decision(7)])).keys) == 0, "its features are gone"
+
+
+def test_a_discarded_state_leaves_nothing_and_the_next_one_is_empty(path: Path) -> None:
+    state = State(path, IDENTITY)
+    state.apply(batch(range(5)))
+    state.discard()
+    assert [file.name for file in path.parent.iterdir()] == [path.name + ".lock"]
+    with State(path, IDENTITY) as state:
+        assert (state.counts().offers, state.positions()) == (0, {})
+
+
 def test_a_second_opener_is_told_which_process_holds_the_state(path: Path) -> None:
     with State(path, IDENTITY), pytest.raises(StateLocked) as here:
         State(path, IDENTITY)

@@ -105,7 +105,7 @@ def test_with_a_majority_asked_for_it_goes_on_and_every_search_sees_every_write(
             break
     killer.join()
     # By now the cluster knows that the node is gone, and its own ALL means the two others. Ours does not.
-    store._retry_at = 0.0
+    store._writer.retry_at = 0.0
     number += 1
     write((store, truth), number)
     assert store.thin > 0
@@ -114,12 +114,12 @@ def test_with_a_majority_asked_for_it_goes_on_and_every_search_sees_every_write(
     for last in range(number + 1, number + 4):
         write((store, truth), last)
         assert_equal(store, truth, last, 1, 2, 3)
-    store._retry_at = 0.0
+    store._writer.retry_at = 0.0
     for last in range(number + 4, number + 40):
         write((store, truth), last)
         if store.thin == 0:
             break
-        store._retry_at = 0.0
+        store._writer.retry_at = 0.0
     assert store.thin == 0
     for each in range(2, last + 1, 3):
         assert_equal(store, truth, each, 1, 2, 3)

@@ -8,8 +8,9 @@ import pytest
 
 from broker.ports import free_ports
 from index_store.errors import StateLocked, StateUnusable
-from index_store.weaviate.directory import Directory, Found
+from index_store.weaviate.directory import Directory
 from index_store.weaviate.errors import WeaviateAway
+from index_store.weaviate.found import Found
 from index_store.weaviate.link import Incomplete, Link
 from index_store.weaviate.settings import WeaviateSettings, endpoints
 from index_store.weaviate.store import WeaviateStore
@@ -20,7 +21,8 @@ from index_store.weaviate.store import WeaviateStore
     [
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080?grpc_port=50051"),
         ("http://host", "http://host:8080?grpc_port=50051"),
-        ("https://host", "https://host:443?grpc_port=443"),
+        ("https://host", "https://host:443?grpc_port=50051"),
+        ("https://host?grpc_host=grpc.host", "https://host:443?grpc_port=443&grpc_host=grpc.host"),
         ("https://host:8443?grpc_port=7", "https://host:8443?grpc_port=7"),
     ],
 )
@@ -29,7 +31,17 @@ def test_addresses_are_read(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "host:8080", "ftp://host", "http://host:0x1", "http://host?grpc=1", "http://host/path", "http://h,"]
+    "url",
+    [
+        "",
+        "host:8080",
+        "ftp://host",
+        "http://host:0x1",
+        "http://host?grpc=1",
+        "http://host/path",
+        "http://h,",
+        "https://h?grpc_port=443",
+    ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="http://host:port"):
@@ -107,6 +119,37 @@ def test_what_is_done_in_part_is_asked_again(monkeypatch: pytest.MonkeyPatch) ->
 
     assert link.ask("write", request) == "done"
     assert hours.now > 0
+
+
+def test_who_asks_is_told_what_is_waited_for_and_when_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours, said = Hours(), list[str]()
+    link = Link(nowhere(deadline=5), hours, hours.wait, said.append)
+    monkeypatch.setattr(link, "_connected", object)
+    answers = [Incomplete("1 of 2"), Incomplete("one of two")]
+
+    def request(_: Any) -> None:
+        if answers:
+            raise answers.pop(0)
+
+    link.ask("write", request)
+    assert said == ["write: 1 of 2", "write: one of two", ""]
+    said.clear()
+
+    def within(_: Any) -> None:
+        link.ask("write", never)
+
+    def never(_: Any) -> None:
+        raise Incomplete("no")
+
+    answers.append(Incomplete("no"))
+    with pytest.raises(WeaviateAway):
+        link.ask("search", lambda client: (request(client), within(client)))
+    assert said.count("") == 1, "the one that still waits keeps the other from saying that it is over"
+    assert said[-1] == ""
+    said.clear()
+    with pytest.raises(WeaviateAway):
+        link.ask("sweep", never, deadline=0)
+    assert said == [], "what can wait makes nobody wait"
 
 
 def entries(directory: Directory, keys: list[int], value: float) -> Found:

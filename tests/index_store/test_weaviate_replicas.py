@@ -1,7 +1,9 @@
 """Replicas of a Weaviate cluster come and go, and requests arrive late: what the store answers stays the same."""
 
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -217,10 +219,35 @@ def test_an_upsert_that_failed_changed_nothing_and_is_swept(
     assert [len(copy) for copy in copies] == [2] * 3
 
 
+def test_a_search_does_not_wait_for_a_write_that_is_under_way(
+    store: WeaviateStore, cluster: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.upsert(keys_of(1), VECTORS[:1], NOBODY[:1])
+    begun, gate, write = threading.Event(), threading.Event(), cluster.write
+
+    def slow_write(*arguments: Any) -> None:
+        begun.set()
+        assert gate.wait(30)
+        write(*arguments)
+
+    monkeypatch.setattr(cluster, "write", slow_write)
+    with ThreadPoolExecutor(2) as threads:
+        writing = threads.submit(store.upsert, keys_of(1, 2), VECTORS[1:3], NOBODY[:2])
+        assert begun.wait(30)
+        searching = threads.submit(store.search, VECTORS[:1], 2)
+        try:
+            assert searching.result(30).keys.tolist() == [[1, -1]]
+            assert not writing.done()
+        finally:
+            gate.set()
+        writing.result(30)
+    assert store.search(VECTORS[1:3], 1).keys.tolist() == [[1], [2]]
+
+
 def test_with_too_many_thin_entries_it_waits_for_the_replica(
     store: WeaviateStore, cluster: Replicas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("index_store.weaviate.store._MOST_THIN", 100)
+    monkeypatch.setattr("index_store.weaviate.writing.MOST_THIN", 100)
     cluster.away = {1}
     store.upsert(np.arange(90), VECTORS[:90], NOBODY[:90])
     with pytest.raises(WeaviateAway):

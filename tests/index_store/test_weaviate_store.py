@@ -64,7 +64,7 @@ def make_store(with_settings: Settings) -> Iterator[Callable[[int], IndexStore]]
     made: list[WeaviateStore] = []
 
     def make(dim: int = 4, **changes: Any) -> WeaviateStore:
-        made.append(WeaviateStore(dim, with_settings(**changes), name=f"Test{uuid.uuid4().hex[:12]}"))
+        made.append(WeaviateStore(dim, with_settings(**changes), None, f"Test{uuid.uuid4().hex[:12]}"))
         return made[-1]
 
     yield make
@@ -72,9 +72,14 @@ def make_store(with_settings: Settings) -> Iterator[Callable[[int], IndexStore]]
         store.close()
 
 
-def test_any_sequence_of_calls_gives_the_results_of_the_naive_store(make_store: Any) -> None:
+def test_any_sequence_of_calls_and_restarts_gives_the_results_of_the_naive_store(with_settings: Settings) -> None:
+    def open_in(folder: Path, rows: Any) -> IndexStore:
+        store = WeaviateStore(4, with_settings(), folder, "Sequences")
+        store.load(rows)
+        return store
+
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine_of(make_store), settings=settings(max_examples=6, stateful_step_count=12, deadline=None)
+        machine_of(open_in), settings=settings(max_examples=6, stateful_step_count=12, deadline=None)
     )
 
 
@@ -233,6 +238,6 @@ def test_other_replicas_than_the_collection_was_made_with_are_refused(weaviate_t
     store = WeaviateStore(4, one, tmp_path)
     store.close()
     three = WeaviateSettings(url=weaviate_three.url, replicas=3, deadline=60)
-    with pytest.raises(WeaviateMismatch, match="has 1 replica"):
+    with pytest.raises(WeaviateMismatch, match="replicas 1, not 3"):
         WeaviateStore(4, three, tmp_path)
     WeaviateStore(4, one, tmp_path).discard()

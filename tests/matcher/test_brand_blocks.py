@@ -214,7 +214,11 @@ def test_without_blocks_no_brand_is_read_and_none_is_kept(tmp_path: Path, monkey
     def unread(*_: object) -> None:
         raise AssertionError("a brand was read")
 
-    for place in ("matcher.rows.block_name", "matcher.memory.searched_blocks", "matcher.brands.rule.BrandRule.seen_by"):
+    for place in (
+        "matcher.rows.block_name",
+        "matcher.searching.searched_blocks",
+        "matcher.brands.rule.BrandRule.seen_by",
+    ):
         monkeypatch.setattr(place, unread)
     events = [branded("a", 1, "Nike"), branded("b", 2, "Puma")]
     bundle, memory = a_bundle(), opened(tmp_path, a_bundle())

@@ -8,6 +8,7 @@ import pytest
 
 import matcher.memory
 from index_store.errors import StateMismatch
+from index_store.state import State
 from matcher.deciding.batch import decide_batch
 from matcher.deciding.content import Content, read_content
 from matcher.deciding.known import Known
@@ -119,6 +120,29 @@ def test_following_the_log_gives_the_memory_of_the_one_who_decided(tmp_path: Pat
     assert mine.decision == theirs.decision
     decider.close()
     follower.close()
+
+
+def test_a_state_that_is_outdated_is_discarded_with_a_word_why(
+    tmp_path: Path, bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory = opened(tmp_path, bundle)
+    take(memory, bundle, record("a", 1, 0))
+    memory.close()
+    asked: list[dict] = []
+
+    def outdated(state: State) -> str | None:
+        asked.append(state.positions())
+        return "it was away"
+
+    memory = Memory(tmp_path, bundle, 0, ("offer-features", "matches"), 1, outdated=outdated)
+    assert asked == [{("offer-features", 0): 1}]
+    assert (len(memory), memory.positions(), memory.versions(["a"])) == (0, {}, {})
+    assert "discarded and built anew from the log: it was away" in caplog.text
+    take(memory, bundle, record("a", 1, 0))
+    memory.close()
+    memory = Memory(tmp_path, bundle, 0, ("offer-features", "matches"), 1, outdated=lambda _: None)
+    assert len(memory) == 1
+    memory.close()
 
 
 @pytest.mark.parametrize(

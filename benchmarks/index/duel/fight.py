@@ -25,6 +25,7 @@ _ENOUGH: Final = 0.9998  # no more effort is tried from here on
 _IN_VAIN: Final = 2  # nor after so many efforts that found no more
 _SEARCH_SECONDS: Final = 10.0
 _PHASE_SECONDS: Final = 60.0
+_OURS_SECONDS: Final = 3600.0  # for one request: there is nothing to compare without ours
 _OPERATIONS: Final = 3 * BATCH + BATCH // 2  # of a mixed round: searches twice, upserts, removals
 
 
@@ -45,7 +46,7 @@ def fight(judge: Judge, reference: str, folder: Path, *, rounds: int, limit: flo
             got = their_entrant.taken
             where = f" after {got:,} of {course.size:,} offers" if got < course.size else ""
             return replace(duel, not_run=f"{error}{where}")
-        ours = _Side(judge, our_entrant, limit)
+        ours = _Side(judge, our_entrant, _OURS_SECONDS)
         ours.build()
         ours.tune(choose=False)
         sides = ours, theirs

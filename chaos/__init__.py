@@ -1,0 +1,1 @@
+"""Chaos: the pipeline on a real Kafka while its processes and brokers are killed, frozen and fed with rubbish."""

@@ -1,0 +1,113 @@
+"""How entries get onto the cluster's replicas, and how what is no entry any more leaves them.
+
+That a search sees every earlier write rests on where writes go, not on how searches read: Weaviate answers a vector
+search from *one* replica of each shard, whatever the consistency level, so a write is done when *all* replicas have it,
+in their graphs and not only on disk (a cluster with ASYNC_INDEXING would break this); and "all" is counted by us, since
+Weaviate counts only the nodes that it sees at that moment. With `consistency="quorum"` a write may also be done when a
+majority has it: what is not known to be everywhere is *thin*, and searched here too, exactly, until it is. A replica
+that is away needs no trust when it returns: it cannot have missed what was done at "all", and what it missed at
+"quorum" is searched here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from weaviate.classes.config import ConsistencyLevel
+
+from index_store.flat import FlatStore
+from index_store.store import BlockCodes, Keys, SellerCodes
+from index_store.weaviate.collection import OfferCollection
+from index_store.weaviate.directory import Directory
+from index_store.weaviate.errors import WeaviateAway
+from index_store.weaviate.found import Found, Halves
+from index_store.weaviate.settings import WeaviateSettings
+
+_log = logging.getLogger(__name__)
+STEP: Final = 1_000
+MOST_THIN: Final = 100_000  # entries that are searched here while a replica is away: 80 MB, and 20 ms a query
+RETRY: Final = 5.0  # seconds until work that can wait is tried again
+
+
+class Writer:
+    """Directory and cluster, changed together. Methods must not be called at the same time."""
+
+    def __init__(
+        self,
+        collection: OfferCollection,
+        directory: Directory,
+        thin: FlatStore,
+        settings: WeaviateSettings,
+        clock: Callable[[], float],
+    ) -> None:
+        """`thin` gets the entries that are not known to be on every replica, also those of the last run."""
+        self._collection = collection
+        self._directory = directory
+        self._thin = thin
+        self._settings = settings
+        self._clock = clock
+        self.retry_at = clock()
+        """When work that can wait is tried again, as `clock` counts."""
+        for found in directory.thin(MOST_THIN).parts(STEP):
+            thin.upsert(found.keys, found.vectors.astype(np.float32), found.sellers, found.blocks)
+
+    def replace(self, keys: Keys, vectors: Halves, sellers: SellerCodes, blocks: BlockCodes) -> None:
+        """These are the entries with these keys (each once) from now on. Raises `WeaviateAway`, and nothing changed."""
+        self._catch_up()
+        found = Found(keys, self._directory.announce(keys), sellers, blocks, vectors)
+        thin = np.full(len(keys), not self._sent_everywhere(found))
+        self._directory.settle(found, thin)
+        self._thin.remove(keys)
+        if thin.any():
+            self._thin.upsert(keys, vectors.astype(np.float32), sellers, blocks)
+        self._sweep()
+
+    def remove(self, keys: Keys) -> int:
+        """There are no entries with these keys any more; returns how many there were."""
+        count = self._directory.drop(keys)
+        self._thin.remove(keys)
+        self._catch_up()
+        self._sweep()
+        return count
+
+    def _sent_everywhere(self, entries: Found) -> bool:
+        """Whether all replicas have the entries; if not, a majority has."""
+        patient = self._settings.consistency == "all" or len(self._thin) + len(entries.keys) > MOST_THIN
+        if patient or self._clock() >= self.retry_at:
+            try:
+                self._collection.send(entries, ConsistencyLevel.ALL, None if patient else 0)
+                return True
+            except WeaviateAway as away:
+                if patient:
+                    raise
+                _log.warning("going on with a majority of Weaviate's replicas: %s", away)
+                self.retry_at = self._clock() + RETRY
+        self._collection.send(entries, ConsistencyLevel.QUORUM)
+        return False
+
+    def _catch_up(self) -> None:
+        """Bring thin entries to all replicas, as far as these are there now."""
+        while len(self._thin) and self._clock() >= self.retry_at:
+            found = self._directory.thin(STEP)
+            try:
+                self._collection.send(found, ConsistencyLevel.ALL, 0)
+            except WeaviateAway:
+                self.retry_at = self._clock() + RETRY
+                return
+            self._directory.thicken(found.keys)
+            self._thin.remove(found.keys)
+            if not len(self._thin):
+                _log.warning("all of Weaviate's replicas have everything again")
+
+    def _sweep(self) -> None:
+        """Delete what is no entry's, if all replicas are there; it stays listed otherwise."""
+        while self._clock() >= self.retry_at and (strays := self._directory.strays(STEP)):
+            try:
+                self._collection.delete_objects(strays, ConsistencyLevel.ALL, 0)
+            except WeaviateAway:
+                self.retry_at = self._clock() + RETRY
+                return
+            self._directory.forget(strays)
