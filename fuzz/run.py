@@ -5,9 +5,11 @@
 
 import argparse
 import hashlib
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,16 +78,19 @@ def replay(target: Target, file: Path) -> Outcome:
 
 
 def _child(arguments: Sequence[str], seconds: int) -> tuple[int, str]:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", CHILD, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        return 1, f"{(error.stdout or b'').decode('utf-8', 'replace')}\nstopped: still running after {seconds} s"
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as scratch:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", CHILD, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=seconds,
+                check=False,
+                env={**os.environ, "TMPDIR": scratch},
+            )
+        except subprocess.TimeoutExpired as error:
+            return 1, f"{(error.stdout or b'').decode('utf-8', 'replace')}\nstopped: still running after {seconds} s"
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 

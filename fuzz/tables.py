@@ -1,8 +1,9 @@
 """Offer tables and the settings file: what a person hands over is read, or refused with what was expected."""
 
+import atexit
 import csv
 import io
-import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -36,9 +37,10 @@ share = 0.5
 
 @cache
 def _folder() -> Path:
-    """Files of this process; in memory where the machine has such a place."""
-    shared = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="offermatch-fuzz-", dir=shared if os.access(shared, os.W_OK) else None))
+    """Files of this process, gone when it ends; libFuzzer ends without a word, then `fuzz.run` clears up."""
+    folder = Path(tempfile.mkdtemp(prefix="offermatch-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _check(suffix: str) -> Check:
