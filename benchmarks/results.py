@@ -76,6 +76,10 @@ def table(benchmark: Benchmark) -> Table:
     for column in ("what", "ours", "reference", "ratio"):
         shown.add_column(column, justify="left" if column == "what" else "right")
     for result in benchmark.results:
-        reference = f"{result.reference:,.1f} ({result.reference_name})"
-        shown.add_row(result.name, f"{result.ours:,.1f} {result.unit}", reference, f"{result.ratio:.2f}")
+        reference = f"{_short(result.reference)} ({result.reference_name})"
+        shown.add_row(result.name, f"{_short(result.ours)} {result.unit}", reference, f"{result.ratio:.2f}")
     return shown
+
+
+def _short(value: float) -> str:
+    return f"{value:,.1f}" if value >= 10 else f"{value:.3f}"

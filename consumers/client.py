@@ -6,10 +6,10 @@ from confluent_kafka import KafkaError, Message
 
 from matcher.events.envelope import Headers, Record
 from matcher.settings import Kafka
-from producers.client import base_config
+from producers.client import LIBRDKAFKA, Value, base_config
 
 
-def consumer_config(kafka: Kafka, group: str, **more: str | int | bool) -> Mapping[str, str | int | float | bool]:
+def consumer_config(kafka: Kafka, group: str, **more: str | int | bool) -> Mapping[str, Value]:
     """A consumer that sees committed records only, commits nothing by itself and never skips lost data silently."""
     session_ms = int(kafka.session_timeout * 1000)
     return {
@@ -25,6 +25,7 @@ def consumer_config(kafka: Kafka, group: str, **more: str | int | bool) -> Mappi
         "fetch.wait.max.ms": 100,
         "fetch.message.max.bytes": 4 * 1024 * 1024,
         "queued.max.messages.kbytes": 65_536,
+        "logger": LIBRDKAFKA,
         **more,
         **base_config(kafka),
     }

@@ -10,6 +10,7 @@ import threading
 from confluent_kafka import Consumer, KafkaException
 
 from matcher.clock import Clock
+from producers.client import Value
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Membership:
         return True
 
 
-def successor(old: Consumer, config: dict[str, str | int | float | bool], topic: str) -> Consumer | None:
+def successor(old: Consumer, config: dict[str, Value], topic: str) -> Consumer | None:
     """A new consumer, not yet subscribed, in the place of `old`, which is closed beside; None while Kafka is away."""
     new = Consumer(config)
     try:

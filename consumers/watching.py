@@ -46,7 +46,8 @@ class Watcher:
         consumer = Consumer(self._config)
         consumer.assign(self._places)
         while not self._stopping.is_set():
-            for message in consumer.consume(100, 0.2):
+            first = consumer.poll(0.2)  # `consume` alone would wait until there are as many
+            for message in () if first is None else (first, *consumer.consume(100, 0)):
                 if message.error() is None:
                     self._on_record(record_of(message))
         consumer.close()

@@ -21,14 +21,22 @@ class ChildFailedError(RuntimeError):
 
 
 class Child:
-    """One `offermatch` process. `environ` is added to this process's own."""
+    """One `offermatch` process, or another module of ours. `environ` is added to this process's own."""
 
-    def __init__(self, name: str, arguments: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        log: Path,
+        *,
+        module: str = "offermatch",
+    ) -> None:
         self.name = name
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "offermatch", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

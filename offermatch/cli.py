@@ -513,6 +513,35 @@ def bench_matcher(
         _print_json(benchmark)
 
 
+@bench_app.command("pipeline")
+def bench_pipeline(
+    offers: Annotated[int, typer.Option(min=100, help="Offers in each round, for either side.")] = 4000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 3,
+    seconds: Annotated[float, typer.Option(min=1, help="How long offers come at half load.")] = 20.0,
+    starter: Annotated[
+        int, typer.Option(min=0, help="Offers with photos for the starter encoder; 0: leave out.")
+    ] = 150,
+    json: Json = False,
+) -> None:
+    """Offers a second from end to end on a Kafka of its own: with all guarantees against at-least-once."""
+    import tempfile
+
+    from rich.console import Console
+
+    from benchmarks.pipeline.run import Plan
+    from benchmarks.pipeline.run import bench_pipeline as measure
+    from benchmarks.results import table
+    from matcher.clock import SystemClock
+
+    plan = Plan(offers=offers, rounds=rounds, seconds=seconds, starter=starter)
+    _kafka_jars()
+    with tempfile.TemporaryDirectory() as space:
+        benchmark = measure(plan, SystemClock(), Path(space), lambda line: typer.echo(line, err=True))
+    Console().print(table(benchmark))
+    if json:
+        _print_json(benchmark)
+
+
 @bench_app.command("index")
 def bench_index(
     sizes: Annotated[str, typer.Option(help="Numbers of offers, with commas.")] = "10000,100000,1000000",

@@ -1,11 +1,17 @@
 """What every producer of ours tells librdkafka, and the records it takes."""
 
+import logging
 from collections.abc import Mapping
 
 from matcher.settings import Kafka
 
 #: Derived records may be larger than what sellers send: a dead letter carries its headers on top.
 MAX_RECORD_BYTES = 4 * 1024 * 1024
+
+#: What librdkafka has to say goes where everything else goes, and looks like it. It comes with the next poll.
+LIBRDKAFKA = logging.getLogger("librdkafka")
+
+Value = str | int | float | bool | logging.Logger
 
 
 def base_config(kafka: Kafka) -> dict[str, str | int | float | bool]:
@@ -43,7 +49,7 @@ def _security(kafka: Kafka) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def producer_config(kafka: Kafka, **more: str | int | bool) -> Mapping[str, str | int | float | bool]:
+def producer_config(kafka: Kafka, **more: str | int | bool) -> Mapping[str, Value]:
     """Idempotent, acknowledged by all replicas, compressed, keys partitioned as Kafka's Java clients do."""
     return {
         "enable.idempotence": True,
@@ -51,6 +57,7 @@ def producer_config(kafka: Kafka, **more: str | int | bool) -> Mapping[str, str 
         "compression.type": "lz4",
         "linger.ms": 5,
         "partitioner": "murmur2_random",
+        "logger": LIBRDKAFKA,
         **more,
         **base_config(kafka),
     }

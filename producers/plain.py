@@ -1,6 +1,5 @@
 """Producing without transactions: an idempotent producer that knows of every record whether Kafka took it."""
 
-import logging
 from collections.abc import Callable
 from typing import Self
 
@@ -12,8 +11,6 @@ from matcher.events.envelope import Outgoing
 from matcher.events.place import Place
 from matcher.settings import Kafka
 from producers.client import producer_config
-
-log = logging.getLogger(__name__)
 
 #: How many refusals are kept in full; all are counted.
 REFUSALS_KEPT = 20
@@ -46,7 +43,7 @@ class Publisher:
         self.refusals: tuple[Refusal, ...] = ()
         # Records time out later than our patience does, so that a Kafka that is gone is one error, not one for each.
         config = producer_config(kafka, **{"delivery.timeout.ms": int(2 * patience * 1000)})
-        self._producer = Producer(dict(config), logger=log)
+        self._producer = Producer(dict(config))
 
     def send(self, record: Outgoing, on_taken: Callable[[Place], None] | None = None) -> None:
         """Hands one record over, waiting while librdkafka's queue is full. Whether Kafka took it shows later.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -17,10 +18,20 @@ from matcher.metrics import Metrics
 from matcher.settings import Kafka
 from producers.client import producer_config
 from producers.failpoints import COMMITTED, COMPLETE, FENCED, OPEN, reach
+from producers.refusal import AbortedError, RefusedError, UnpublishableError, refuses_record, why_unpublishable
 
 log = logging.getLogger(__name__)
 
-__all__ = ["AbortedError", "FencedError", "KafkaException", "OutcomeUnknownError", "Partition", "Transactions"]
+__all__ = [
+    "AbortedError",
+    "FencedError",
+    "KafkaException",
+    "OutcomeUnknownError",
+    "Partition",
+    "RefusedError",
+    "Transactions",
+    "UnpublishableError",
+]
 
 Partition = tuple[str, int]
 
@@ -33,10 +44,6 @@ NO_NOTES: Mapping[Partition, str] = {}
 
 class FencedError(RuntimeError):
     """A successor with the same transactional id took over: this process must stop working on its behalf."""
-
-
-class AbortedError(RuntimeError):
-    """The transaction was rolled back: nothing of it was published, no offset moved."""
 
 
 class NotOwnerError(AbortedError):
@@ -109,15 +116,17 @@ class Transactions:
 
         Takes the transaction timeout at most, and not longer than `until` (the clock's monotonic time). Returns, for
         each partition written to, the offset after its last record.
-        Raises `AbortedError`, `OutcomeUnknownError` or `FencedError`; only `init_again()` is of use after any of them.
+        Raises `AbortedError` (`RefusedError` where Kafka would refuse some of the records for ever),
+        `OutcomeUnknownError` or `FencedError`; only `init_again()` is of use after any of them. Raises
+        `UnpublishableError` where trying again would be in vain.
         """
         deadline = min(self._clock.monotonic() + self._timeout, until)
         delivered = _Deliveries()
         with self._metrics.stage("publish").time():
             try:
                 self._producer.begin_transaction()
-                for record in records:
-                    self._produce(record, delivered, deadline)
+                for number, record in enumerate(records):
+                    self._produce(number, record, delivered, deadline)
                 reach(OPEN)
                 positions = [
                     TopicPartition(*place, offset, metadata=notes.get(place, "")) for place, offset in offsets.items()
@@ -129,8 +138,9 @@ class Transactions:
                     raise KafkaException(delivered.error)
                 reach(COMPLETE)
             except (KafkaException, BufferError, TimeoutError) as error:
-                self._abort(error)
-            self._commit(deadline)
+                self._serve(self._producer.poll, 0)  # other records may have been refused by now
+                self._abort(error, delivered)
+            self._commit(deadline, delivered)
         reach(COMMITTED)
         self._metrics.transactions.labels("committed").inc()
         return delivered.ends
@@ -141,7 +151,7 @@ class Transactions:
         with suppress(FencedError):
             self._serve(self._producer.flush, timeout)
 
-    def _produce(self, record: Outgoing, delivered: "_Deliveries", deadline: float) -> None:
+    def _produce(self, number: int, record: Outgoing, delivered: "_Deliveries", deadline: float) -> None:
         while True:
             try:
                 self._producer.produce(
@@ -150,9 +160,12 @@ class Transactions:
                     value=record.value,
                     headers=list(record.headers),
                     partition=-1 if record.partition is None else record.partition,
-                    on_delivery=delivered,
+                    on_delivery=partial(delivered, number),
                 )
                 return
+            except KafkaException as error:  # too large for the client itself, which asks nobody then
+                delivered.refuse(number, error.args[0])
+                raise
             except BufferError:
                 if self._clock.monotonic() > deadline:
                     raise
@@ -187,28 +200,34 @@ class Transactions:
                 f"{self.transactional_id}: the coordinator of the group did not take the offsets"
             ) from None
 
-    def _commit(self, deadline: float) -> None:
+    def _commit(self, deadline: float, delivered: "_Deliveries") -> None:
         try:
             self._retry(self._producer.commit_transaction, deadline=deadline)
         except KafkaException as error:
             if error.args[0].txn_requires_abort():
-                self._abort(error)
+                self._abort(error, delivered)
             self._metrics.transactions.labels("unknown").inc()
             raise OutcomeUnknownError(f"{self.transactional_id}: {error}") from error
         except TimeoutError as error:
             self._metrics.transactions.labels("unknown").inc()
             raise OutcomeUnknownError(f"{self.transactional_id}: {error}") from error
 
-    def _abort(self, cause: Exception) -> NoReturn:
+    def _abort(self, cause: Exception, delivered: "_Deliveries") -> NoReturn:
         """Raises what `cause` means for a transaction that was not committed.
 
         Rolling back is left to `init_again()`, or to whoever comes next under this id: asking for it here would take as
         long once more when Kafka does not answer, and Kafka then calls fenced what it has rolled back by itself.
         """
         reason = cause.args[0] if isinstance(cause, KafkaException) else None
-        if reason is not None and _is_fatal(reason):
-            raise FencedError(f"{self.transactional_id}: {reason}") from cause
+        if reason is not None:
+            self._end_if_fatal(reason, cause)
         self._metrics.transactions.labels("aborted").inc()
+        if delivered.refused:
+            raise RefusedError(
+                f"{self.transactional_id}: Kafka refuses {len(delivered.refused)} of the records: {delivered.why}",
+                delivered.refused,
+                delivered.why,
+            ) from cause
         kind = NotOwnerError if reason is not None and reason.code() in _NOT_OWNER else AbortedError
         raise kind(f"{self.transactional_id}: {cause}") from cause
 
@@ -223,11 +242,16 @@ class Transactions:
                 return
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
-                if _is_fatal(reason):
-                    raise FencedError(f"{self.transactional_id}: {reason}") from error
+                self._end_if_fatal(reason, error)
                 if not reason.retriable():
                     raise
                 log.warning("%s: %s; trying again", self.transactional_id, reason)
+
+    def _end_if_fatal(self, reason: KafkaError, cause: Exception) -> None:
+        if remedy := why_unpublishable(reason):
+            raise UnpublishableError(f"{self.transactional_id}: {reason.str()}. {remedy}") from cause
+        if _is_fatal(reason):
+            raise FencedError(f"{self.transactional_id}: {reason}") from cause
 
 
 _NOT_OWNER = (KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID)
@@ -238,15 +262,24 @@ def _is_fatal(reason: KafkaError) -> bool:
 
 
 class _Deliveries:
-    """Collects the delivery reports of one transaction."""
+    """Collects the delivery reports of one transaction, whose records are numbered in their order."""
 
     def __init__(self) -> None:
         self.error: KafkaError | None = None
         self.ends: dict[Partition, int] = {}
+        self.refused: set[int] = set()
+        self.why = ""
 
-    def __call__(self, error: KafkaError | None, message: Message) -> None:
+    def refuse(self, number: int, error: KafkaError) -> None:
+        """Takes note if `error` is for good, and the record's own."""
+        if refuses_record(error):
+            self.refused.add(number)
+            self.why = self.why or error.str()
+
+    def __call__(self, number: int, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self.error = self.error or error
+            self.refuse(number, error)
             return
         place = (str(message.topic()), int(message.partition() or 0))
         self.ends[place] = max(self.ends.get(place, 0), int(message.offset() or 0) + 1)

@@ -20,8 +20,17 @@ from producers.transaction import Transactions
 log = logging.getLogger(__name__)
 
 
-def run_encoder(settings: Settings, stopping: Stopping) -> None:
-    """Runs until `stopping`. Raises before it takes any work when topics, encoder or settings do not fit."""
+def run_encoder(
+    settings: Settings,
+    stopping: Stopping,
+    *,
+    make_loop: type[Loop] = Loop,
+    make_transactions: type[Transactions] = Transactions,
+) -> None:
+    """Runs until `stopping`. Raises before it takes any work when topics, encoder or settings do not fit.
+
+    `make_…`: others than these guarantee nothing; a benchmark compares with them.
+    """
     clock, metrics, own = SystemClock(), Metrics(), settings.encoder
     status = Status(metrics, clock, settings.process.stall, ["model_warm", "assigned"])
     with StatusServer(status, settings.process.http_host, own.http_port) as server:
@@ -35,7 +44,7 @@ def run_encoder(settings: Settings, stopping: Stopping) -> None:
             log.info("%s", reason)
         metrics.model.info({"encoder": encoder.fingerprint, "model": description.name})
         status.set("model_warm", True)
-        transactions = Transactions(settings.kafka, f"{own.group}-{own.slot}", metrics, clock)
+        transactions = make_transactions(settings.kafka, f"{own.group}-{own.slot}", metrics, clock)
         transactions.init()
         pipeline = Pipeline(
             encoder,
@@ -45,7 +54,7 @@ def run_encoder(settings: Settings, stopping: Stopping) -> None:
             threads=settings.photos.threads,
             photos=settings.photos.max_per_offer,
         )
-        loop = Loop(
+        loop = make_loop(
             settings.kafka,
             own.group,
             settings.topics.offers,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from consumers.encoding.work import Fetching, Work
 from consumers.limit import DeadLetterLimit, DeadLetterLimitError, notes_of
+from consumers.refusals import Refusals
 from matcher.clock import Clock
 from matcher.encoding import RawFeatures
 from matcher.events.dead_letter import Failure
@@ -17,7 +18,7 @@ from matcher.metrics import Metrics
 from matcher.settings import Topics
 from producers.dead_letters import dead_letter_record
 from producers.features import features_record, withdrawn_record
-from producers.transaction import AbortedError, OutcomeUnknownError, Transactions
+from producers.transaction import AbortedError, OutcomeUnknownError, RefusedError, Transactions
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class EncodeWorker:
         self._lanes: dict[int, deque[Work]] = {}
         self._fetching = Fetching()
         self._full: set[int] = set()
+        self._refusals = Refusals("encoder")
         self._broken = False  # a transaction failed: nothing goes out before the log was asked what became of it
 
     def assigned(self, partition: int) -> int | None:
@@ -147,6 +149,10 @@ class EncodeWorker:
         return sum(map(len, self._lanes.values()))
 
     def _read(self, record: Record) -> Work:
+        if (refused := self._refusals.failure(record.place)) is not None:
+            work = Work(record, None)
+            work.result = refused
+            return work
         try:
             if record.value is None:
                 read_key(record.key)
@@ -159,12 +165,22 @@ class EncodeWorker:
         return Work(record, offer, repairs)
 
     def _finished(self) -> list[Work]:
-        """The finished works at the head of every lane, in order, as many as one transaction takes."""
+        """The finished works at the head of every lane, in order, as many as one transaction takes.
+
+        One that Kafka may refuse is taken alone.
+        """
+        if self._refusals:
+            heads = [lane[0] for lane in self._lanes.values() if lane and lane[0].done]
+            alone = [work for work in heads if self._refusals.suspects(work.record.place)]
+            if alone:
+                return alone[:1]
         finished: list[Work] = []
         size = 0
         for lane in self._lanes.values():
             for work in lane:
                 if not work.done or len(finished) >= MAX_PUBLISHED or size >= MAX_PUBLISHED_BYTES:
+                    break
+                if self._refusals.suspects(work.record.place):
                     break
                 finished.append(work)
                 size += len(work.record.value or b"")
@@ -180,7 +196,8 @@ class EncodeWorker:
         except TimeoutError as error:
             log.warning("still not knowing how many dead letters there were: %s", error)
             return
-        records = [self._outgoing(work) for work in finished if not work.superseded]
+        sent = [work for work in finished if not work.superseded]
+        records = [self._outgoing(work) for work in sent]
         offsets = {(self._topics.offers, work.record.partition): work.record.offset + 1 for work in finished}
         try:
             notes = notes_of(self._topics.offers, tallies)
@@ -188,8 +205,12 @@ class EncodeWorker:
         except (AbortedError, OutcomeUnknownError) as error:
             log.warning("what is in flight has to be read again: %s", error)
             self._broken = True
+            if isinstance(error, RefusedError):
+                self._refusals.take(error, [work.record.place for work in sent])
         else:
             self._dead_letter_limit.keep(tallies)
+            for (topic, partition), offset in offsets.items():
+                self._refusals.passed(topic, partition, offset)
             self._advance(finished)
 
     def _outgoing(self, work: Work) -> Outgoing:

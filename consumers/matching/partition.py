@@ -9,19 +9,21 @@ from consumers.limit import DeadLetterLimit, Tally, notes_of
 from consumers.matching.expiring import Expiring
 from consumers.matching.flight import Batch, Flight
 from consumers.matching.follower import Follower
+from consumers.matching.pace import Pace
 from consumers.matching.probing import RecallWatch
+from consumers.refusals import Refusals
 from matcher.clock import Clock
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, decide_batch
 from matcher.deciding.conditions import Conditions
 from matcher.deciding.overlay import Overlay
-from matcher.deciding.steps import Expired
+from matcher.deciding.steps import Expired, Step, place_of
 from matcher.events.envelope import Outgoing, Record
 from matcher.memory import Memory
 from matcher.metrics import Metrics
 from matcher.model.bundle import Bundle
 from matcher.settings import Settings
 from producers.decisions import decision_records
-from producers.transaction import AbortedError, FencedError, OutcomeUnknownError, Transactions
+from producers.transaction import AbortedError, FencedError, OutcomeUnknownError, RefusedError, Transactions
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class OwnedPartition:
         metrics: Metrics,
         clock: Clock,
         beside: bool = False,
+        make_transactions: type[Transactions] | None = None,
     ) -> None:
         """`beside`: transactions are committed and applied while the next batch is decided (see `Flight.send`)."""
         self.number = number
@@ -66,12 +69,14 @@ class OwnedPartition:
         self._group = group
         self._metrics = metrics
         self._clock = clock
-        self._transactions = Transactions(
+        self._transactions = (make_transactions or Transactions)(
             settings.kafka, f"{settings.matcher.group}-{settings.topics.features}-{number}", metrics, clock
         )
         self._conditions = Conditions(bundle, metrics)
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
         self._flight: Flight[Tallies] = Flight()
+        self._refusals = Refusals("matcher")
+        self._pace = Pace(settings.kafka, settings.matcher.batch_size, clock)
         self._follower: Follower | None = None
         self._expiring = Expiring(memory, settings.matcher.batch_size, clock)
         self._recall = RecallWatch(number, memory, metrics, clock)
@@ -131,8 +136,13 @@ class OwnedPartition:
 
     @property
     def room(self) -> int:
-        """How many more records may be decided for the next transaction."""
-        return self._settings.matcher.batch_size - self._flight.ready
+        """How many more records may be decided for the next transaction (see `Pace`).
+
+        One alone while Kafka may refuse some.
+        """
+        if self._refusals:
+            return 0 if self._flight else 1
+        return self._pace.records - self._flight.ready
 
     @property
     def in_flight(self) -> bool:
@@ -144,10 +154,15 @@ class OwnedPartition:
 
         Raises what `advance` raises.
         """
-        before = Overlay(self._memory, self._flight.steps) if self.in_flight else self._memory
-        steps = decide_batch(records, before, self._bundle, self._metrics)
-        self._flight.add(records, steps, records[-1].offset + 1)
-        self.advance(0, until)
+        with self._pace.batch(len(records)):
+            refused = self._refusals.failure(records[0].place)
+            if refused is not None:
+                steps: Sequence[Step] = (Refused(records[0], refused),)
+            else:
+                before = Overlay(self._memory, self._flight.steps) if self.in_flight else self._memory
+                steps = decide_batch(records, before, self._bundle, self._metrics)
+            self._flight.add(records, steps, records[-1].offset + 1)
+            self.advance(0, until)
 
     def tend(self) -> None:
         """What is due between two batches: see `expire`, and a step of watching the recall. Raises as `expire`."""
@@ -194,7 +209,11 @@ class OwnedPartition:
         failures = {step.record.offset: step.failure for step in batch.steps if isinstance(step, Refused)}
         judged = self._limit.judge((record, failures.get(record.offset)) for record in batch.records)
         tallies = {**self._limit.kept(self.number), **judged}
-        outgoing = list(decision_records(batch.steps, partition=self.number, topics=self._topics, clock=self._clock))
+        outgoing = [
+            (step, record)
+            for step in batch.steps
+            for record in decision_records([step], partition=self.number, topics=self._topics, clock=self._clock)
+        ]
         metadata, decided_ms = self._group.group_metadata(), self._clock.now_ms()
         self._flight.send(
             lambda: self._publish(batch, outgoing, tallies, metadata, decided_ms, until), beside=self._beside
@@ -203,7 +222,7 @@ class OwnedPartition:
     def _publish(  # noqa: PLR0917 - all that belongs to one batch
         self,
         batch: Batch,
-        outgoing: Sequence[Outgoing],
+        outgoing: Sequence[tuple[Step, Outgoing]],
         tallies: Tallies,
         metadata: Any,
         decided_ms: int,
@@ -212,7 +231,12 @@ class OwnedPartition:
         """Publishes a batch (see `Transactions.publish`) and applies it; in the thread of the flight, if beside."""
         place = (self._topics.features, self.number)
         notes = notes_of(self._topics.features, tallies)
-        ends = self._transactions.publish(outgoing, {place: batch.end}, metadata, notes=notes, until=until)
+        records = [record for _, record in outgoing]
+        try:
+            ends = self._transactions.publish(records, {place: batch.end}, metadata, notes=notes, until=until)
+        except RefusedError as error:
+            self._refusals.take(error, [place_of(step) for step, _ in outgoing])
+            raise
         with self._metrics.stage("apply").time():
             positions = {place: batch.end}
             written = ends.get((self._topics.matches, self.number))
@@ -226,6 +250,7 @@ class OwnedPartition:
         if landed is not None:
             batch, tallies = landed
             self._limit.keep(tallies)
+            self._refusals.passed(self._topics.features, self.number, batch.end)
             self._count(batch)
 
     def settle(self) -> None:

@@ -23,12 +23,22 @@ from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
 from matcher.weaviate_settings import weaviate_settings
 from producers.topic_plan import check
+from producers.transaction import Transactions
 
 log = logging.getLogger(__name__)
 
 
-def run_matcher(settings: Settings, stopping: Stopping) -> None:
-    """Runs until `stopping`. Raises before it takes any work when topics, bundle or state do not fit."""
+def run_matcher(
+    settings: Settings,
+    stopping: Stopping,
+    *,
+    make_loop: type[Loop] = Loop,
+    make_transactions: type[Transactions] | None = None,
+) -> None:
+    """Runs until `stopping`. Raises before it takes any work when topics, bundle or state do not fit.
+
+    `make_…`: others than these guarantee nothing; a benchmark compares with them.
+    """
     clock, metrics, own = SystemClock(), Metrics(), settings.matcher
     bundle = load_bundle(own.bundle)
     weaviate = weaviate_settings(settings.weaviate)
@@ -42,7 +52,7 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
         log.info("metrics, livez and readyz on http://%s:%d", settings.process.http_host, server.port)
         log.info("bundle %s (%s): %s", bundle.name, bundle.fingerprint, bundle.note)
         check(settings, {topics.features, topics.matches, topics.needs_review, topics.verdicts, topics.dead_letters})
-        loop = Loop(
+        loop = make_loop(
             settings.kafka,
             own.group,
             topics.features,
@@ -83,6 +93,7 @@ def run_matcher(settings: Settings, stopping: Stopping) -> None:
                 metrics=metrics,
                 clock=clock,
                 beside=weaviate is not None,
+                make_transactions=make_transactions,
             )
 
         def follow(number: int, memory: Memory) -> Standby:

@@ -62,3 +62,10 @@ class Expired(Struct, frozen=True, kw_only=True):
 
 
 Step = Decided | Gone | Skipped | Refused | Expired
+
+
+def place_of(step: Step) -> Place | None:
+    """The record that a step is about; None for what happens by itself."""
+    if isinstance(step, Expired):
+        return None
+    return step.record.place if isinstance(step, Refused) else step.arrival.record.place

@@ -24,6 +24,7 @@ REASONS = {
         "key_mismatch",
         "no_content",
         "encode_failed",
+        "refused",
     ),
     "matcher": (
         "bad_features",
@@ -33,6 +34,7 @@ REASONS = {
         "no_version",
         "foreign_encoder",
         "wrong_dimensions",
+        "refused",
     ),
 }
 

@@ -133,7 +133,7 @@ class Daemon:
 
     def tail(self) -> str:
         """The end of the log, without librdkafka's complaints about a broker that is gone."""
-        return "\n".join([line for line in self.log.splitlines() if "|FAIL|" not in line][-25:])
+        return "\n".join([line for line in self.log.splitlines() if " FAIL [" not in line][-25:])
 
 
 def environ_of(settings: Settings) -> dict[str, str]:

@@ -12,7 +12,14 @@ from matcher.clock import SystemClock
 from matcher.events.envelope import Outgoing
 from matcher.metrics import Metrics
 from matcher.settings import Kafka
-from producers.transaction import AbortedError, FencedError, NotOwnerError, Transactions
+from producers.transaction import (
+    AbortedError,
+    FencedError,
+    NotOwnerError,
+    RefusedError,
+    Transactions,
+    UnpublishableError,
+)
 from tests.kafka import make_topic, read
 
 pytestmark = pytest.mark.kafka
@@ -184,6 +191,55 @@ def test_a_call_of_the_library_that_hangs_does_not_hang_us(bench: Bench):
     hanging.released.set_result(None)
     assert bench.read() == [b"before", b"after"]
     assert bench.committed() == 2
+
+
+class Dated:
+    """The producer, but with a time of the test's choice on every record."""
+
+    def __init__(self, producer: Any, timestamp_ms: int) -> None:
+        self.producer = producer
+        self.timestamp_ms = timestamp_ms
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.producer, name)
+
+    def produce(self, *args: Any, **more: Any) -> None:
+        self.producer.produce(*args, timestamp=self.timestamp_ms, **more)
+
+
+def test_where_the_clocks_differ_too_much_the_process_ends_and_says_so(bench: Bench):
+    """The record is not to blame: its dead letter would be refused as well."""
+    transactions = bench.transactions()
+    transactions.init()
+    in_two_hours = SystemClock().now_ms() + 2 * 3_600_000
+    transactions._producer = Dated(transactions._producer, in_two_hours)  # type: ignore[assignment]
+    with pytest.raises(UnpublishableError, match="clock"):
+        bench.publish(transactions, b"from the future")
+    assert transactions.init_again(30.0)
+    assert bench.read() == []
+
+
+def test_kafka_names_the_records_that_it_does_not_take(bench: Bench):
+    transactions = bench.transactions()
+    transactions.init()
+    noise = random.Random(1)
+    with pytest.raises(RefusedError) as raised:
+        bench.publish(transactions, b"good", noise.randbytes(3_000_000), b"good")
+    assert 1 in raised.value.refused
+    assert transactions.init_again(30.0)
+    with pytest.raises(RefusedError) as raised:
+        bench.publish(transactions, b"good", noise.randbytes(5_000_000), b"good")
+    assert raised.value.refused == {1}, "too large for the client itself"
+
+
+def test_what_librdkafka_logs_looks_like_everything_else(caplog: pytest.LogCaptureFixture):
+    nowhere = Kafka(bootstrap="127.0.0.1:1", transaction_timeout=1.0)
+    transactions = Transactions(nowhere, "id", Metrics(), SystemClock())
+    assert not transactions.init_again(0.5)
+    transactions.close(timeout=0.1)
+    (told, *_) = [record for record in caplog.records if record.name == "librdkafka"]
+    assert told.levelname == "ERROR"
+    assert "127.0.0.1:1" in told.getMessage()
 
 
 def test_a_broker_that_is_not_there_is_asked_again_and_again_but_not_for_ever():

@@ -1,0 +1,1 @@
+"""`offermatch bench pipeline`: what the guarantees cost, from end to end."""
