@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := kafka,weaviate,dev
 MARKETS := offermatch-data/markets
-SOURCES := matcher index_store consumers producers broker demo benchmarks chaos offermatch tests conftest.py
+SOURCES := matcher index_store consumers producers broker demo benchmarks chaos fuzz offermatch tests conftest.py
 
-.PHONY: help setup demo test outage chaos check lint format weaviate weaviate-server schemas starter constraints clean
+.PHONY: help setup demo test outage chaos fuzz check lint format weaviate weaviate-server schemas starter constraints clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,11 @@ chaos: $(READY)  ## kill, freeze and confuse it, then audit: SEED= KILLS= OFFERS
 	@OMP_NUM_THREADS=1 $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS)) \
 		$(if $(OFFERS),--offers $(OFFERS)) $(if $(NODES),--nodes $(NODES)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(IDS),--ids $(IDS)) $(if $(KINDS),--kinds $(KINDS)) $(if $(OUT),--out "$(OUT)")
+
+fuzz: $(READY)  ## what is thrown at every decoder (SECONDS=60: for all together; docs/fuzzing.md)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS),fuzz]'
+	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),60)
 
 check: $(READY) lint  ## the quick part: format, lint, types, layering, unit tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not kafka and not weaviate and not slow"

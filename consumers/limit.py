@@ -5,7 +5,6 @@ partition, and cannot disagree with what was published. The batch that would go 
 """
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
@@ -22,6 +21,8 @@ from matcher.settings import DeadLetters
 
 log = logging.getLogger(__name__)
 
+#: Dead letters in a row that a note may tell: no partition has had more, and no metric shows a larger number exactly.
+MAX_RUN = 2**53
 #: Seconds between two looks at whether a lingering process is to end.
 LOOK_EVERY = 0.1
 
@@ -122,9 +123,9 @@ def read_note(note: str) -> Tally:
     """A note that is none of ours (a tool has set the offset) counts as none."""
     try:
         tally = msgspec.json.decode(note, type=Tally)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return Tally()
-    return tally if tally.run >= 0 and 0 <= tally.share <= 1 and math.isfinite(tally.share) else Tally()
+    return tally if 0 <= tally.run <= MAX_RUN and 0 <= tally.share <= 1 else Tally()
 
 
 def stay_visible(

@@ -1,13 +1,11 @@
 """A stretch of the two logs that a memory follows, gathered record by record and applied at once."""
 
-from collections.abc import Sequence
-
 from confluent_kafka import KafkaError, KafkaException
 
 from consumers.client import is_passing
+from consumers.matching.published import published_in
 from matcher.deciding.arrivals import Arrival, read_arrival
-from matcher.events.decision import read_decision
-from matcher.events.envelope import Record, read_envelope
+from matcher.events.envelope import Record
 from matcher.memory import Memory, Published
 from matcher.model.bundle import Bundle
 
@@ -60,7 +58,7 @@ class Stretch:
         self.reach(record.topic, record.offset + 1)
         place = (record.topic, self._partition)
         self._times[place] = max(record.timestamp_ms, self._times.get(place, 0))
-        self._published.extend(_published(record))
+        self._published.extend(published_in(record))
 
     def reach(self, topic: str, offset: int) -> None:
         """Everything of `topic` before `offset` is in this stretch or in those before it."""
@@ -69,15 +67,3 @@ class Stretch:
     def apply_to(self, memory: Memory) -> None:
         if self.positions:
             memory.follow(self._arrivals, self._published, self.positions, self._times)
-
-
-def _published(record: Record) -> Sequence[Published]:
-    seen = read_envelope(record)
-    offer_id = (record.key or b"").decode()
-    time_ms = seen.time_ms or record.timestamp_ms
-    if record.value is None:
-        if seen.version is None:
-            return ()
-        return (Published(offer_id=offer_id, version=seen.version, decision=None, time_ms=time_ms),)
-    decision = read_decision(record.value)
-    return (Published(offer_id=offer_id, version=decision.version, decision=decision, time_ms=time_ms),)

@@ -5,9 +5,10 @@ import struct
 import warnings
 from io import BytesIO
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from consumers.photos.bombs import check_scans, check_tiles, turn
+from consumers.photos.canvas import on_white, turn_upright
 from consumers.photos.outcome import Photo, PhotoError, PhotoLimits
 
 # Corrupt notes beside the pixels are common, and Pillow warns of each with a text of its own.
@@ -23,7 +24,6 @@ _SIGNS = (
     (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"),
 )  # fmt: skip
 _SIGN_AT = {"AVIF": 4}
-_WHITE = (255, 255, 255, 255)
 
 
 def decode(data: bytes, limits: PhotoLimits, target_side: int) -> Photo:
@@ -32,15 +32,19 @@ def decode(data: bytes, limits: PhotoLimits, target_side: int) -> Photo:
     Raises PhotoError: too_many_pixels, not_an_image, truncated, decode_error.
     """
     _check_whole(data)
+    check_scans(data)
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as opened:
             size = _checked_size(opened, limits)
+            check_tiles(opened, limits)
             factor = target_side / min(size)
             if factor < 1:
                 # Only JPEG listens: its decoder skips the detail that nobody would see.
                 opened.draft(None, (math.ceil(size[0] * factor), math.ceil(size[1] * factor)))
-            opened.load()
-            return Photo(_on_white(_upright(opened)), size, len(data))
+            with turn(opened):
+                opened.load()
+            turn_upright(opened)
+            return Photo(on_white(opened), size, len(data))
     except PhotoError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -70,35 +74,6 @@ def _check_whole(data: bytes) -> None:
     expected = int.from_bytes(data[4:8], "little") + 8
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) < expected:
         raise PhotoError("truncated", f"expected {expected} bytes of WebP, got {len(data)}")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as EXIF says; broken EXIF says nothing."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # the pixels are fine, only the notes beside them are not
-        return image
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and not image.has_transparency_data:
-        return image.copy()  # the one that was opened is closed with its file
-    if image.mode.startswith("I") or image.mode == "F":
-        return _deep_to_rgb(image)
-    if image.has_transparency_data or image.mode in ("PA", "La", "RGBa"):
-        ground = Image.new("RGBA", image.size, _WHITE)
-        ground.alpha_composite(image.convert("RGBA"))
-        return ground.convert("RGB")
-    return image.convert("RGB")
-
-
-def _deep_to_rgb(image: Image.Image) -> Image.Image:
-    """More than 8 bits a channel (modes I;16, I and F): scaled down, since Pillow itself would clip."""
-    values = np.nan_to_num(np.asarray(image, np.float32))
-    top = float(values.max(initial=0.0))
-    full = 65535.0 if image.mode.startswith("I;16") or top > 255 else 255.0 if top > 1 else 1.0
-    grey = np.clip(values * (255.0 / full), 0, 255).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
 
 
 def _looks_like(data: bytes) -> str:

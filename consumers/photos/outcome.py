@@ -38,7 +38,8 @@ class PhotoLimits(Struct, frozen=True, kw_only=True):
 
     `max_side`: longer side. `timeout`: from the request to the last byte, redirects included. `connect_timeout`: for
     each connection. `max_photos`: of one offer, for callers to apply.
-    A photo of `max_pixels` takes up to four bytes a pixel while it is decoded, in each thread that loads.
+    A photo takes up to twenty bytes a pixel while it is decoded (WebP; AVIF and progressive JPEG fifteen, others
+    ten), in each thread that loads.
     """
 
     max_bytes: int = 10 * 1024 * 1024

@@ -6,16 +6,15 @@ together when the time is up.
 
 import asyncio
 import threading
-import zlib
 from concurrent.futures import CancelledError
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
 from consumers.photos.outcome import PhotoError, PhotoLimits
+from consumers.photos.packing import unpacked
 
 _HEADERS = {"user-agent": "offermatch photo loader", "accept": "image/*", "accept-encoding": "identity"}
-_ZLIB_WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _REFUSED = {401, 402, 403, 407, 451}
 _LATER = {408, 425, 429}
 
@@ -76,7 +75,8 @@ class WebClient:
             async with asyncio.timeout(self._limits.timeout), self._client.stream("GET", url) as response:
                 self._check_answer(response)
                 body = await self._body(response)
-                return self._unpacked(body, response.headers.get("content-encoding", "").strip().lower())
+                encoding = response.headers.get("content-encoding", "").strip().lower()
+                return unpacked(body, encoding, self._limits.max_bytes)
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise PhotoError("timeout", f"expected the whole photo within {self._limits.timeout} s") from error
         except httpx2.TooManyRedirects as error:
@@ -113,20 +113,3 @@ class WebClient:
                 raise PhotoError("too_large", f"expected at most {self._limits.max_bytes} bytes, more came")
             parts.append(part)
         return b"".join(parts)
-
-    def _unpacked(self, body: bytes, encoding: str) -> bytes:
-        """Although we ask for it as it is, some servers pack photos."""
-        if encoding in ("", "identity"):
-            return body
-        if encoding not in _ZLIB_WINDOW:
-            raise PhotoError("http_error", f"expected an answer that is not packed, got {encoding[:40]!r}")
-        unpacker = zlib.decompressobj(_ZLIB_WINDOW[encoding])
-        try:
-            content = unpacker.decompress(body, self._limits.max_bytes + 1)
-        except zlib.error as error:
-            raise PhotoError("decode_error", f"the {encoding} of the answer is broken: {error}") from error
-        if len(content) > self._limits.max_bytes:
-            raise PhotoError("too_large", f"expected at most {self._limits.max_bytes} bytes when unpacked")
-        if not unpacker.eof:
-            raise PhotoError("truncated", f"the {encoding} of the answer ends too early")
-        return content

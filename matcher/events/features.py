@@ -1,5 +1,7 @@
 """The event on `offer-features`: what the frozen encoders saw in one version of an offer. MessagePack."""
 
+import math
+
 import msgspec
 import numpy as np
 from msgspec import Struct
@@ -61,6 +63,9 @@ def read_features(key: bytes | None, value: bytes) -> OfferFeatures:
         raise Unreadable("bad_features", f"expected the MessagePack map of OfferFeatures: {error}") from None
     if key is not None and key != features.offer.offer_id.encode():
         raise Unreadable("key_mismatch", f"expected the record's key to be its offer_id {features.offer.offer_id!r}")
+    if features.offer.price is not None and not math.isfinite(features.offer.price.amount):
+        # MessagePack can say it, JSON cannot: what the matcher keeps and publishes of it could never be read again.
+        raise Unreadable("bad_features", "expected a finite price")
     for name, raw, width in (
         ("image", features.image, 2),
         ("text", features.text, 2),

@@ -6,14 +6,23 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from producers.tables.rows import READ_COLUMNS, BadRow, Row, TableUnusable, check_columns
 
 BATCH = 1_024
 
 
-class _Unreadable:
-    """Stands for a value that is no UTF-8, though its column is text."""
+#: How pyarrow says that a file is broken; names that are no UTF-8 come as what Python says of them.
+_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
+#: How it says that Python has no such value: text that is no UTF-8, dates beyond the year 9999.
+_NO_VALUE = (ValueError, OverflowError)
+
+
+class _Unreadable(Struct, frozen=True):
+    """Stands for a value that Python cannot hold, though its column could; and why."""
+
+    reason: str
 
 
 class ParquetRows:
@@ -27,7 +36,7 @@ class ParquetRows:
             with pq.ParquetFile(path) as file:
                 self.columns: Sequence[str] = list(file.schema_arrow.names)
                 self._total = int(file.metadata.num_rows)
-        except (pa.ArrowException, OSError) as error:
+        except _BROKEN as error:
             raise TableUnusable(f"{path}: expected a Parquet table: {_short(error)}") from None
         check_columns(path, self.columns)
         self._done = 0
@@ -43,7 +52,7 @@ class ParquetRows:
                 try:
                     for batch in file.iter_batches(batch_size=BATCH, row_groups=[group], columns=wanted):
                         yield from self._rows(batch)
-                except (pa.ArrowException, OSError) as error:
+                except _BROKEN as error:
                     reason = f"row group {group + 1} cannot be read, {end - self._done} rows are lost: {_short(error)}"
                     yield BadRow(self._done + 1, reason)
                 self._done = end
@@ -55,9 +64,12 @@ class ParquetRows:
         names = batch.schema.names
         for values in zip(*(_values(column) for column in batch.columns), strict=True):
             self._done += 1
-            damaged = next((name for name, v in zip(names, values, strict=True) if v is _Unreadable), None)
+            damaged = next(
+                (f"{v.reason} in {name}" for name, v in zip(names, values, strict=True) if isinstance(v, _Unreadable)),
+                None,
+            )
             if damaged is not None:
-                yield BadRow(self._done, f"no UTF-8 in {damaged}")
+                yield BadRow(self._done, damaged)
             else:
                 cells = {name: v for name, v in zip(names, values, strict=True) if v is not None and v != ""}
                 yield Row(self._done, cells)
@@ -70,7 +82,7 @@ def _values(column: Any) -> list[Any]:
         return [None if raw is None else _text(raw) for raw in column.to_pylist()]
     try:
         return list(column.to_pylist())
-    except UnicodeDecodeError:
+    except _NO_VALUE:
         return [_value(scalar) for scalar in column]
 
 
@@ -78,14 +90,16 @@ def _value(scalar: Any) -> Any:
     try:
         return scalar.as_py()
     except UnicodeDecodeError:
-        return _Unreadable
+        return _Unreadable("no UTF-8")
+    except _NO_VALUE as error:
+        return _Unreadable(f"no value that can be read ({_short(error)})")
 
 
 def _text(raw: bytes) -> Any:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        return _Unreadable
+        return _Unreadable("no UTF-8")
 
 
 def _short(error: Exception) -> str:

@@ -148,7 +148,19 @@ def test_the_message_says_how_to_go_on():
 
 
 @pytest.mark.parametrize(
-    "note", ["", "committed by hand", "[]", '{"run": -1}', '{"share": 2}', '{"run": "x"}', "\ud800"]
+    "note",
+    [
+        "",
+        "committed by hand",
+        "[]",
+        '{"run": -1}',
+        '{"share": 2}',
+        '{"run": "x"}',
+        "\ud800",
+        '{"run": ' + "9" * 400 + "}",
+        '{"x": ' + "[" * 3_000 + "]" * 3_000 + "}",
+    ],
+    ids=lambda note: note[:20],
 )
 def test_a_note_of_somebody_else_counts_as_none(note: str):
     assert read_note(note) == Tally()

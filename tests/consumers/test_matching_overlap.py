@@ -21,9 +21,9 @@ from consumers.limit import DeadLetterLimitError, Tally, read_note
 from consumers.matching.age import Ages
 from consumers.matching.group_offsets import GroupOffsets
 from consumers.matching.partition import OwnedPartition
+from consumers.matching.published import published_in
 from consumers.matching.standby import Standby
 from consumers.matching.standbys import Standbys
-from consumers.matching.stretch import _published
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status
 from index_store.errors import StateDiskFault
@@ -128,7 +128,7 @@ class FakeFollower:
         start = positions.get((TOPICS.matches, 0), 0)
         self._memory.follow(
             [one for one in read if isinstance(one, Arrival) and one.features is not None],
-            [one for record in matches[start:] for one in _published(_record(record))],
+            [one for record in matches[start:] for one in published_in(_record(record))],
             {PLACE: self._until, (TOPICS.matches, 0): len(matches)},
         )
         return True

@@ -89,6 +89,7 @@ FEATURES = [
     Case("an offer that is none", put(offer=[1, 2]), bad()),
     Case("an id of 300 characters", put(offer={"offer_id": "i" * 300}), bad()),
     Case("a price that is NaN", put(offer={"offer_id": "x", "price": {"amount": float("nan")}}), bad()),
+    Case("an endless price", remade(lambda table: table["offer"].update(price={"amount": float("inf")})), bad()),
     Case("a key that is another offer's", put(offer={"offer_id": "somebody else"}), bad("key_mismatch")),
     Case("a null without a version", raw(None), bad("no_version")),
     Case("a null whose version is none", raw(None, ("ce_offerversion", b"\xff-1")), bad("no_version")),

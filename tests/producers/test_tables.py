@@ -224,6 +224,23 @@ def test_parquet_text_that_is_no_utf8_is_a_bad_row(tmp_path: Path) -> None:
     assert good_ids(tmp_path / "o.parquet") == ["a", "c"]
 
 
+def test_a_parquet_date_that_no_calendar_has_is_a_bad_row(tmp_path: Path) -> None:
+    for days in (pa.array([0, 2**31 - 1], pa.int32()).cast(pa.date32()), pa.array([0, 2**62]).cast(pa.duration("s"))):
+        pq.write_table(pa.table({"offer_id": ["a", "b"], "price": days}), tmp_path / "o.parquet")
+        ((line, reason),) = bad(tmp_path / "o.parquet")
+        assert line == 2
+        assert reason.startswith("no value that can be read (")
+        assert good_ids(tmp_path / "o.parquet") == ["a"]
+
+
+def test_a_parquet_table_whose_columns_have_no_names_in_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "o.parquet"
+    pq.write_table(pa.table({"offer_id": ["a"], "tttt": ["x"]}), path, use_dictionary=False)
+    path.write_bytes(path.read_bytes().replace(b"tttt", b"\xff\xfe\xfd\xfc"))
+    with pytest.raises(TableUnusable, match="expected a Parquet table"):
+        open_table(path)
+
+
 def test_a_parquet_row_group_that_is_damaged_costs_its_own_rows_only(tmp_path: Path) -> None:
     path = tmp_path / "o.parquet"
     table = pa.table({"offer_id": [f"offer-{n:04d}" for n in range(300)]})
