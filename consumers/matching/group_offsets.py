@@ -1,15 +1,15 @@
 """Where a consumer group stands in a topic, asked again and again beside other work."""
 
 import logging
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from consumers.client import consumer_config
 from matcher.clock import Clock
 from matcher.settings import Kafka
-from producers.client import base_config
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +20,18 @@ INTERVAL, TIMEOUT = 0.5, 10.0
 class GroupOffsets:
     """The committed offsets of one group, of the partitions that are asked for. Joins no group, never waits.
 
-    What it says was true once and is never too much, since a group goes only forward.
+    What it says was true once and is never too much, since a group goes only forward. A consumer asks that never
+    subscribes: librdkafka's admin client crashes the process when the group has just moved to another broker (2.16).
     """
 
     def __init__(self, kafka: Kafka, group: str, topic: str, clock: Clock) -> None:
-        self._config = dict(base_config(kafka))
-        self._admin: AdminClient | None = None
+        # The last offset that is committed is wanted, not that of the transaction that is open while this is asked.
+        self._config = dict(consumer_config(kafka, group, **{"isolation.level": "read_uncommitted"}))
+        self._consumer: Consumer | None = None
         self._group = group
         self._topic = topic
         self._clock = clock
-        self._asked: Future[ConsumerGroupTopicPartitions] | None = None
+        self._asked: Future[Sequence[TopicPartition]] | None = None
         self._next = 0.0
         self._known: dict[int, int] = {}
 
@@ -46,18 +48,35 @@ class GroupOffsets:
             self._asked = None
             self._next = self._clock.monotonic() + INTERVAL
         if partitions and self._clock.monotonic() >= self._next:
-            self._admin = self._admin or AdminClient(self._config)
-            places = [TopicPartition(self._topic, partition) for partition in partitions]
-            request = ConsumerGroupTopicPartitions(self._group, places)
-            # The last stable offset is wanted, not that of the transaction that is open while this is asked.
-            answers = self._admin.list_consumer_group_offsets([request], require_stable=False, request_timeout=TIMEOUT)
-            self._asked = answers[self._group]
+            self._consumer = self._consumer or Consumer(self._config)
+            self._asked = _asking(self._consumer, [TopicPartition(self._topic, partition) for partition in partitions])
 
-    def _take(self, answer: "Future[ConsumerGroupTopicPartitions]") -> None:
+    def close(self) -> None:
+        """Asks no more. A question that is open ends by itself."""
+        if self._consumer is not None and (self._asked is None or self._asked.done()):
+            self._consumer.close()
+        self._consumer = None
+
+    def _take(self, answer: "Future[Sequence[TopicPartition]]") -> None:
         failure = answer.exception()
-        if failure is not None:
+        if isinstance(failure, KafkaException):
             log.warning("not knowing where group %s stands: %s", self._group, failure)
             return
-        for place in answer.result().topic_partitions or ():
+        for place in answer.result():
             if place.error is None:
                 self._known[place.partition] = max(0, place.offset)
+
+
+def _asking(consumer: Consumer, places: list[TopicPartition]) -> "Future[Sequence[TopicPartition]]":
+    """Asks in a thread of its own, which does not keep the process from ending."""
+    answer: Future[Sequence[TopicPartition]] = Future()
+
+    def ask() -> None:
+        try:
+            consumer.poll(0)  # hands over what librdkafka has logged
+            answer.set_result(consumer.committed(places, timeout=TIMEOUT))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="group offsets", daemon=True).start()
+    return answer

@@ -91,6 +91,7 @@ class Standbys:
         for number in list(self._followed):
             self._drop(number)
         self._most = 0
+        self._offsets.close()
 
     def _drop(self, partition: int) -> None:
         self._followed.pop(partition).close()
