@@ -78,6 +78,7 @@ def evidence(
         states=copies,
         accepted=accepted,
         unsure=unsure,
+        supersedes=True,
         calm=calm,
         calm_state=calm_state,
     )
