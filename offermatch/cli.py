@@ -560,6 +560,9 @@ def bench_index(
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="SVG: recall, searches and bytes of all.")] = None,
     tables: Annotated[Path | None, typer.Option(help="Markdown: the same as tables.")] = None,
+    growth: Annotated[
+        str, typer.Option(help="Instead: what a search costs at two sizes, like 1000000,10000000, in turns.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Searches, upserts, recall and memory of the index, against other indexes in the same run."""
@@ -575,9 +578,20 @@ def bench_index(
     from matcher.clock import SystemClock
 
     try:
-        numbers = [int(part) for part in sizes.split(",")]
+        numbers = [int(part) for part in (growth or sizes).split(",")]
     except ValueError:
-        raise typer.BadParameter(f"expected numbers of offers like 10000,100000, got {sizes!r}") from None
+        raise typer.BadParameter(f"expected numbers of offers like 10000,100000, got {growth or sizes!r}") from None
+    if growth:
+        from benchmarks.index.growth import bench_growth
+
+        if len(numbers) != 2:
+            raise typer.BadParameter(f"--growth: expected two numbers of offers, got {growth!r}")
+        with tempfile.TemporaryDirectory() as folder:
+            grown = bench_growth(numbers[0], numbers[1], rounds, Path(folder))
+        Console().print(table(grown))
+        if json:
+            _print_json(grown)
+        return
     for file in (ledger, plot, tables):
         if file is not None and not file.absolute().parent.is_dir():  # said now rather than when hours are over
             raise typer.BadParameter(f"there is no folder for {file}")
