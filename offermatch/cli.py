@@ -1,7 +1,9 @@
 """The command line `offermatch`. It only wires: every command calls one function of the packages beside it."""
 
 import faulthandler
+import io
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +42,8 @@ def main() -> None:
 
     Should a library written in C crash, standard error says where each thread was.
     """
-    faulthandler.enable()
+    with suppress(io.UnsupportedOperation):  # standard error may be no file where this is called from Python
+        faulthandler.enable()
     try:
         app()
     except Exception as error:

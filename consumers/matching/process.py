@@ -92,7 +92,7 @@ def run_matcher(
                 group=loop,
                 metrics=metrics,
                 clock=clock,
-                beside=weaviate is not None,
+                beside=weaviate is not None and settings.weaviate.overlap == "on",
                 make_transactions=make_transactions,
             )
 

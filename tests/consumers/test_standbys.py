@@ -3,7 +3,7 @@
 from concurrent.futures import Future
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 import consumers.matching.group_offsets
 from consumers.matching.group_offsets import INTERVAL, GroupOffsets
@@ -49,12 +49,16 @@ class FakeStandby:
 class FakeOffsets:
     def __init__(self) -> None:
         self.asked: list[set[int]] = []
+        self.closed = False
 
     def ask(self, partitions) -> None:
         self.asked.append(set(partitions))
 
     def of(self, partition: int) -> int:
         return 100 + partition
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Bench:
@@ -170,36 +174,37 @@ def test_closing_frees_every_memory_and_nothing_is_followed_afterwards():
     bench.steps(0)
     bench.standbys.close()
     assert all(standby.memory.closed for standby in bench.followed.values())
+    assert bench.offsets.closed
     bench.steps(0)
     assert not bench.standbys.numbers
 
 
-class FakeAdmin:
+class Answers:
     """Holds the answer back until the test gives it."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
-        self.answer: Future[ConsumerGroupTopicPartitions] = Future()
+        self.answer: Future[list[TopicPartition]] = Future()
 
-    def list_consumer_group_offsets(self, requests, **_):
-        (request,) = requests
-        self.asked.append([place.partition for place in request.topic_partitions])
+    def asking(self, _consumer, places):
+        self.asked.append([place.partition for place in places])
         self.answer = Future()
-        return {request.group_id: self.answer}
+        return self.answer
 
     def say(self, **offsets: int) -> None:
         places = [TopicPartition("offer-features", int(name[1:]), offset) for name, offset in offsets.items()]
-        self.answer.set_result(ConsumerGroupTopicPartitions("group", places))
+        self.answer.set_result(places)
 
 
 @pytest.fixture
-def admin(monkeypatch: pytest.MonkeyPatch) -> FakeAdmin:
-    fake = FakeAdmin()
-    monkeypatch.setattr(consumers.matching.group_offsets, "AdminClient", lambda _: fake)
-    return fake
+def admin(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    answers = Answers()
+    monkeypatch.setattr(consumers.matching.group_offsets, "_asking", answers.asking)
+    monkeypatch.setattr(consumers.matching.group_offsets, "Consumer", lambda _: None)
+    return answers
 
 
-def test_where_a_group_stands_is_asked_now_and_then_and_waited_for_by_nobody(admin: FakeAdmin):
+def test_where_a_group_stands_is_asked_now_and_then_and_waited_for_by_nobody(admin: Answers):
     clock = HandClock()
     offsets = GroupOffsets(Kafka(), "group", "offer-features", clock)
     offsets.ask([])
