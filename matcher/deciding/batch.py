@@ -12,6 +12,7 @@ import numpy as np
 from matcher.deciding.arrivals import Arrival, read_arrival
 from matcher.deciding.comparison import Comparison, Ranked
 from matcher.deciding.content import content_of
+from matcher.deciding.contents import Contents
 from matcher.deciding.known import Memory
 from matcher.deciding.naming import Naming
 from matcher.deciding.plan import Plan, plan_batch
@@ -42,12 +43,12 @@ def decide_batch(records: Sequence[Record], memory: Memory, bundle: Bundle, metr
         k = bundle.search.candidates + len(versions)
         found = memory.nearest(vectors, k, sellers, by_brand) if features else []
         plan = plan_batch(arrivals, vectors, found, versions=versions, live=list(products), search=bundle.search)
-        contents = memory.contents(plan.known) if plan.known else ()
     with metrics.stage("verify").time():
-        contents = [*(content_of(one, bundle) for one in features), *contents]
+        contents = Contents([content_of(one, bundle) for one in features], plan, memory)
         every = np.stack([*vectors, *(known.vector for known in plan.known)]) if features else vectors
         comparison = Comparison(plan, every, contents, bundle)
         ranking = comparison.ranking()
+        contents.read(ranked[0].place for ranked in ranking if ranked)
     with metrics.stage("decide").time():
         steps = iter(_steps(plan, comparison, ranking, Naming(plan, contents, bundle, products)))
         return [
