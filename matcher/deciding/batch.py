@@ -13,6 +13,7 @@ from matcher.deciding.arrivals import Arrival, read_arrival
 from matcher.deciding.comparison import Comparison, Ranked
 from matcher.deciding.content import content_of
 from matcher.deciding.contents import Contents
+from matcher.deciding.finding import nearest_beside
 from matcher.deciding.known import Memory
 from matcher.deciding.naming import Naming
 from matcher.deciding.plan import Plan, plan_batch
@@ -39,9 +40,14 @@ def decide_batch(records: Sequence[Record], memory: Memory, bundle: Bundle, metr
     with metrics.stage("search").time():
         sellers = [one.offer.seller_id for one in features] if bundle.search.exclude_own_seller else None
         by_brand = [one.offer for one in features] if bundle.search.brand_blocks else None
-        # As many of the nearest may be replaced or withdrawn within the batch as it has known offers.
-        k = bundle.search.candidates + len(versions)
-        found = memory.nearest(vectors, k, sellers, by_brand) if features else []
+        found = nearest_beside(
+            memory,
+            vectors,
+            bundle.search.candidates,
+            changing=versions.keys(),
+            not_sellers=sellers,
+            by_brand=by_brand,
+        )
         plan = plan_batch(arrivals, vectors, found, versions=versions, live=list(products), search=bundle.search)
     with metrics.stage("verify").time():
         contents = Contents([content_of(one, bundle) for one in features], plan, memory)
