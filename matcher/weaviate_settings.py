@@ -18,7 +18,7 @@ class Weaviate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     the `compression` of vectors in the cluster's memory: a collection keeps what it was made with. `consistency`:
     whether a write waits for all replicas or for most. `searches`: queries under way at once. `deadline`: seconds to
     wait for a cluster that does not answer, before the matcher ends. `overlap`: `on` decides the next batch while the
-    cluster takes the last one; a search may then miss what is being rearranged around it.
+    last one is committed and the cluster takes it; `off` waits for that.
     """
 
     url: str = ""
@@ -30,7 +30,7 @@ class Weaviate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     consistency: Annotated[str, Meta(pattern="^(all|quorum)$")] = "all"
     searches: Annotated[int, Meta(ge=1, le=256)] = 8
     deadline: Seconds = 120.0
-    overlap: Annotated[str, Meta(pattern="^(on|off)$")] = "off"
+    overlap: Annotated[str, Meta(pattern="^(on|off)$")] = "on"
 
 
 def weaviate_settings(choice: Weaviate) -> WeaviateSettings | None:

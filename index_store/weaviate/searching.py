@@ -19,6 +19,7 @@ from index_store.terms import Terms
 from index_store.weaviate.collection import PAGE, Near, OfferCollection
 from index_store.weaviate.directory import Directory
 from index_store.weaviate.found import Found, contains
+from index_store.weaviate.gate import Gate
 from index_store.weaviate.settings import WeaviateSettings
 
 _SPARE: Final = 1  # one more than asked for shows that nothing lies level with the last; each costs the cluster 7 %
@@ -28,12 +29,18 @@ class Searcher:
     """Any number of threads may search at once."""
 
     def __init__(
-        self, collection: OfferCollection, directory: Directory, thin: FlatStore, settings: WeaviateSettings
+        self,
+        collection: OfferCollection,
+        directory: Directory,
+        thin: FlatStore,
+        gate: Gate,
+        settings: WeaviateSettings,
     ) -> None:
-        """`thin`: entries that some replica may lack; they are searched here."""
+        """`thin`: entries that some replica may lack; they are searched here. `gate`: what deletions pass too."""
         self._collection = collection
         self._directory = directory
         self._thin = thin
+        self._gate = gate
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.searches, thread_name_prefix="weaviate-search")
 
@@ -77,7 +84,8 @@ class Searcher:
             blocks = None if terms.blocks is None else terms.blocks[row]
             return self._collection.near(queries[row], fetch, int(terms.not_sellers[row]), blocks, exact)
 
-        return list(self._pool.map(page, rows.tolist()))
+        with self._gate.searching():
+            return list(self._pool.map(page, rows.tolist()))
 
     def _bound(self, query: Vectors) -> float:
         length = np.array([np.linalg.norm(query.astype(np.float64))])

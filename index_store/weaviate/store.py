@@ -36,6 +36,7 @@ from index_store.weaviate.collection import OfferCollection
 from index_store.weaviate.directory import Directory
 from index_store.weaviate.errors import WeaviateAway
 from index_store.weaviate.found import contains
+from index_store.weaviate.gate import Gate
 from index_store.weaviate.link import Link
 from index_store.weaviate.searching import Searcher
 from index_store.weaviate.settings import WeaviateSettings
@@ -43,8 +44,8 @@ from index_store.weaviate.writing import MOST_THIN, Writer
 
 
 class WeaviateStore:
-    """Methods may be called from several threads: one writes at a time, and searches go on meanwhile, which see what
-    was written before they began. Vectors must be rounded to fp16.
+    """Methods may be called from several threads: one writes at a time, and searches go on meanwhile (only what was
+    replaced or removed is deleted between them), which see what was written before they began. Vectors must be rounded to fp16.
 
     Every call that needs the cluster waits for it up to the settings' deadline and then raises `WeaviateAway`; an
     `upsert` that raised has changed nothing, and what it left in the cluster is swept later.
@@ -77,8 +78,9 @@ class WeaviateStore:
         self._thin = FlatStore(dim)
         try:
             self._collection = self._opened(name)
-            self._writer = Writer(self._collection, self._directory, self._thin, settings, clock)
-            self._searcher = Searcher(self._collection, self._directory, self._thin, settings)
+            gate = Gate()
+            self._writer = Writer(self._collection, self._directory, self._thin, gate, settings, clock)
+            self._searcher = Searcher(self._collection, self._directory, self._thin, gate, settings)
         except BaseException:
             self.close()
             raise

@@ -24,6 +24,7 @@ from index_store.weaviate.collection import OfferCollection
 from index_store.weaviate.directory import Directory
 from index_store.weaviate.errors import WeaviateAway
 from index_store.weaviate.found import Found, Halves
+from index_store.weaviate.gate import Gate
 from index_store.weaviate.settings import WeaviateSettings
 
 _log = logging.getLogger(__name__)
@@ -40,13 +41,16 @@ class Writer:
         collection: OfferCollection,
         directory: Directory,
         thin: FlatStore,
+        gate: Gate,
         settings: WeaviateSettings,
         clock: Callable[[], float],
     ) -> None:
-        """`thin` gets the entries that are not known to be on every replica, also those of the last run."""
+        """`thin` gets the entries that are not known to be on every replica, also those of the last run. `gate`: what
+        searches pass too."""
         self._collection = collection
         self._directory = directory
         self._thin = thin
+        self._gate = gate
         self._settings = settings
         self._clock = clock
         self.retry_at = clock()
@@ -103,10 +107,11 @@ class Writer:
                 _log.warning("all of Weaviate's replicas have everything again")
 
     def _sweep(self) -> None:
-        """Delete what is no entry's, if all replicas are there; it stays listed otherwise."""
+        """Delete what is no entry's, between searches, if all replicas are there; it stays listed otherwise."""
         while self._clock() >= self.retry_at and (strays := self._directory.strays(STEP)):
             try:
-                self._collection.delete_objects(strays, ConsistencyLevel.ALL, 0)
+                with self._gate.deleting():
+                    self._collection.delete_objects(strays, ConsistencyLevel.ALL, 0)
             except WeaviateAway:
                 self.retry_at = self._clock() + RETRY
                 return

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from index_store.weaviate.errors import WeaviateAway
 from index_store.weaviate.settings import Consistency, WeaviateSettings
 from index_store.weaviate.store import WeaviateStore
-from tests.index_store.cluster_in_memory import Replicas
+from tests.index_store.cluster_in_memory import CollectionInMemory, Replicas
 from tests.index_store.test_index_stores import (
     DIM,
     Oracle,
@@ -242,6 +242,40 @@ def test_a_search_does_not_wait_for_a_write_that_is_under_way(
             gate.set()
         writing.result(30)
     assert store.search(VECTORS[1:3], 1).keys.tolist() == [[1], [2]]
+
+
+def test_nothing_is_deleted_under_a_search_and_the_next_one_waits_for_the_deletion(
+    store: WeaviateStore, cluster: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.upsert(keys_of(1, 2), VECTORS[:2], NOBODY[:2])
+    first, release, deleting, second = (threading.Event() for _ in range(4))
+    near, delete = CollectionInMemory.near, CollectionInMemory.delete_objects
+    # Waits for what must not happen: long enough for what takes a millisecond where nothing holds it back.
+    moment, seen = 0.3, []
+
+    def slow_near(*arguments: Any) -> Any:
+        (second if first.is_set() else first).set()
+        assert release.wait(30)
+        return near(*arguments)
+
+    def slow_delete(*arguments: Any) -> None:
+        deleting.set()
+        seen.append(second.wait(moment))
+        delete(*arguments)
+
+    monkeypatch.setattr(CollectionInMemory, "near", slow_near)
+    monkeypatch.setattr(CollectionInMemory, "delete_objects", slow_delete)
+    with ThreadPoolExecutor(3) as threads:
+        searching = threads.submit(store.search, VECTORS[:1], 2)
+        assert first.wait(30)
+        writing = threads.submit(store.upsert, keys_of(1), VECTORS[2:3], NOBODY[:1])
+        seen.append(deleting.wait(moment))
+        release.set()
+        assert deleting.wait(30)
+        assert threads.submit(store.search, VECTORS[2:3], 1).result(30).keys.tolist() == [[1]]
+        writing.result(30)
+        assert 2 in searching.result(30).keys
+    assert seen == [False, False]
 
 
 def test_with_too_many_thin_entries_it_waits_for_the_replica(

@@ -1,7 +1,9 @@
-"""The same stream, decided with the exact index and with Weaviate: the same decisions, offer by offer."""
+"""The same stream, decided with the exact index and with Weaviate, which takes each batch while the next is decided:
+the same decisions, offer by offer."""
 
 import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from index_store.weaviate.settings import WeaviateSettings
 from index_store.weaviate.store import WeaviateStore
 from matcher.deciding.batch import Decided, Step, decide_batch
+from matcher.deciding.overlay import Overlay
 from matcher.events.envelope import Record
 from matcher.events.offer import Offer
 from matcher.events.place import Version
@@ -68,6 +71,24 @@ def decide(records: Sequence[Record], memory: Memory, bundle: Bundle) -> list[An
     return steps
 
 
+def decide_overlapping(records: Sequence[Record], memory: Memory, bundle: Bundle) -> list[Any]:
+    """Each batch is sent to the cluster while the next is decided."""
+    steps: list[Any] = []
+    under_way: tuple[Sequence[Step], Future[None]] | None = None
+    with ThreadPoolExecutor(1) as beside:
+        for start in range(0, len(records), BATCH):
+            part = records[start : start + BATCH]
+            batch = decide_batch(part, Overlay(memory, under_way[0] if under_way else ()), bundle, Metrics())
+            if under_way is not None:
+                under_way[1].result()
+            positions = {("offer-features", 0): start + len(part)}
+            under_way = (batch, beside.submit(memory.apply_steps, batch, positions))
+            steps += map(told, batch)
+        if under_way is not None:
+            under_way[1].result()
+    return steps
+
+
 def test_weaviate_and_the_exact_index_decide_alike(tmp_path: Path, settings: WeaviateSettings) -> None:
     # Blocks on one of the two clusters, so that neither way costs a run more.
     bundle = a_bundle(image_dim=32, text_dim=32, brand_blocks=settings.replicas == 1)
@@ -78,7 +99,7 @@ def test_weaviate_and_the_exact_index_decide_alike(tmp_path: Path, settings: Wea
     store = cluster.stores()[1]
     assert isinstance(store, WeaviateStore)
     try:
-        wanted, found = decide(records, exact, bundle), decide(records, cluster, bundle)
+        wanted, found = decide(records, exact, bundle), decide_overlapping(records, cluster, bundle)
         for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
             assert one == other, f"record {number}"
         assert len({step[0].outcome for step in wanted if not isinstance(step[0], str)}) == 3
