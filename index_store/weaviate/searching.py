@@ -33,8 +33,9 @@ class Searcher:
         collection: OfferCollection,
         directory: Directory,
         thin: FlatStore,
-        gate: Gate,
         settings: WeaviateSettings,
+        *,
+        gate: Gate,
     ) -> None:
         """`thin`: entries that some replica may lack; they are searched here. `gate`: what deletions pass too."""
         self._collection = collection

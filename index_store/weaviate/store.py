@@ -44,8 +44,8 @@ from index_store.weaviate.writing import MOST_THIN, Writer
 
 
 class WeaviateStore:
-    """Methods may be called from several threads: one writes at a time, and searches go on meanwhile (only what was
-    replaced or removed is deleted between them), which see what was written before they began. Vectors must be rounded to fp16.
+    """Methods may be called from several threads: one writes at a time, and searches go on meanwhile, which see what was
+    written before they began; the cluster deletes between searches. Vectors must be rounded to fp16.
 
     Every call that needs the cluster waits for it up to the settings' deadline and then raises `WeaviateAway`; an
     `upsert` that raised has changed nothing, and what it left in the cluster is swept later.
@@ -79,8 +79,8 @@ class WeaviateStore:
         try:
             self._collection = self._opened(name)
             gate = Gate()
-            self._writer = Writer(self._collection, self._directory, self._thin, gate, settings, clock)
-            self._searcher = Searcher(self._collection, self._directory, self._thin, gate, settings)
+            self._writer = Writer(self._collection, self._directory, self._thin, settings, gate=gate, clock=clock)
+            self._searcher = Searcher(self._collection, self._directory, self._thin, settings, gate=gate)
         except BaseException:
             self.close()
             raise

@@ -41,8 +41,9 @@ class Writer:
         collection: OfferCollection,
         directory: Directory,
         thin: FlatStore,
-        gate: Gate,
         settings: WeaviateSettings,
+        *,
+        gate: Gate,
         clock: Callable[[], float],
     ) -> None:
         """`thin` gets the entries that are not known to be on every replica, also those of the last run. `gate`: what
