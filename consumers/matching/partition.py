@@ -100,17 +100,13 @@ class OwnedPartition:
             log.warning("partition %d: still not knowing where to read on: %s", self.number, error)
             return None
 
-    def position(self) -> int:
-        """The offset of the first record of features that the state has not applied."""
-        return self._memory.positions().get((self._topics.features, self.number), 0)
-
     def _begin_following(self) -> int:
         start = self._group.committed(self.number)
         self._limit.forget([self.number])
         if start is None:
             # No offset yet, or Kafka forgot it. Whatever was decided is on `matches`, which is followed to its end, and
             # is recognised by its version: reading it again publishes nothing.
-            start = self.position()
+            start = self._memory.positions().get((self._topics.features, self.number), 0)
         self._follower = Follower(
             self._settings.kafka,
             self._settings.matcher.group,

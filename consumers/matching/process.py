@@ -9,6 +9,7 @@ from consumers.limit import DeadLetterLimitError, stay_visible
 from consumers.loop import Loop
 from consumers.matching.age import Ages
 from consumers.matching.group_offsets import GroupOffsets
+from consumers.matching.opening import Opener
 from consumers.matching.partition import OwnedPartition
 from consumers.matching.standby import Standby
 from consumers.matching.standbys import Standbys
@@ -100,7 +101,7 @@ def run_matcher(
             return Standby(settings.kafka, own.group, topics, number, memory=memory, bundle=bundle)
 
         standbys = Standbys(
-            open_memory,
+            Opener(open_memory),
             follow,
             GroupOffsets(settings.kafka, own.group, topics.features, clock),
             partitions=topics.universes,
