@@ -29,7 +29,7 @@ class Opener:
         self._open_memory = open_memory
         self._run = run
         self._asked: dict[int, Future[Memory]] = {}
-        self._running: int | None = None
+        self._running: Future[Memory] | None = None
 
     @property
     def numbers(self) -> Collection[int]:
@@ -50,23 +50,25 @@ class Opener:
 
     def leave(self, partition: int) -> None:
         """It is wanted no more. What has begun cannot be stopped: it stays among `numbers` until it is taken."""
-        if partition in self._asked and partition != self._running and not self._asked[partition].done():
+        opening = self._asked.get(partition)
+        if opening is not None and opening is not self._running and not opening.done():
             del self._asked[partition]
 
     def close(self) -> None:
         """Frees what was opened. What is being opened is freed when it is open."""
-        for partition, opening in self._asked.items():
-            if opening.done() or partition == self._running:
+        for opening in self._asked.values():
+            if opening.done() or opening is self._running:
                 opening.add_done_callback(_free)
         self._asked.clear()
 
     def _start_next(self) -> None:
-        if self._running is not None and self._running in self._asked and not self._asked[self._running].done():
+        if self._running is not None and not self._running.done():
             return
-        waiting = (number for number, opening in self._asked.items() if not opening.done())
-        self._running = next(waiting, None)
-        if self._running is not None:
-            self._run(self._job(self._running, self._asked[self._running]))
+        for partition, opening in self._asked.items():
+            if not opening.done():
+                self._running = opening
+                self._run(self._job(partition, opening))
+                return
 
     def _job(self, partition: int, opening: "Future[Memory]") -> Job:
         def run() -> None:

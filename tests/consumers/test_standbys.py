@@ -195,6 +195,15 @@ def test_a_state_is_opened_beside_and_once_however_often_it_is_asked_for():
     assert bench.standbys.take(3) is None, "what was taken belongs to who took it"
 
 
+def test_what_was_freed_is_opened_again():
+    bench = Bench()
+    for _ in range(2):
+        memory = bench.standbys.take(3)
+        assert memory is not None
+        memory.close()
+    assert bench.opened == [3, 3]
+
+
 def test_what_is_opened_to_be_followed_can_be_taken_over_before_it_is_open():
     jobs = Jobs()
     bench = Bench(most=1, run=jobs)
