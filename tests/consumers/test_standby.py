@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import consumers.matching.follower
+import consumers.matching.hanging
 import consumers.matching.standby
 from consumers.matching.follower import Follower
 from consumers.matching.standby import Standby
@@ -38,10 +39,15 @@ def standby_on(log: FakeLog, memory: Memory, patched: pytest.MonkeyPatch) -> Sta
     return Standby(Kafka(), "group", TOPICS, 0, memory=memory, bundle=BUNDLE)
 
 
+def follower_on(log: FakeLog, memory: Memory, until: int, patched: pytest.MonkeyPatch, clock: HandClock) -> Follower:
+    for module in (consumers.matching.follower, consumers.matching.hanging):
+        patched.setattr(module, "Consumer", log.consumer)
+    return Follower(Kafka(), "group", TOPICS, 0, until=until, memory=memory, bundle=BUNDLE, clock=clock)
+
+
 def follow(log: FakeLog, memory: Memory, until: int, patched: pytest.MonkeyPatch) -> None:
     """As the one does who takes over."""
-    patched.setattr(consumers.matching.follower, "Consumer", log.consumer)
-    follower = Follower(Kafka(), "group", TOPICS, 0, until=until, memory=memory, bundle=BUNDLE, clock=HandClock())
+    follower = follower_on(log, memory, until, patched, HandClock())
     for _ in range(100):
         if follower.step(1.0):
             follower.close()
