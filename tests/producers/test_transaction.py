@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from matcher.clock import SystemClock
+from matcher.clock import Clock, SystemClock
 from matcher.events.envelope import Outgoing
 from matcher.metrics import Metrics
 from matcher.settings import Kafka
+from producers.missing import PATIENCE
 from producers.transaction import (
     AbortedError,
     FencedError,
     NotOwnerError,
+    OutcomeUnknownError,
     RefusedError,
     Transactions,
     UnpublishableError,
@@ -37,9 +40,9 @@ class Bench:
         self.consumer = Consumer(config | {"isolation.level": "read_committed", "log_level": 0})
         self.made: list[Transactions] = []
 
-    def transactions(self, timeout: float = 10.0) -> Transactions:
+    def transactions(self, timeout: float = 10.0, clock: Clock | None = None) -> Transactions:
         kafka = Kafka(bootstrap=self.bootstrap, transaction_timeout=timeout, properties={"log_level": "0"})
-        made = Transactions(kafka, self.id, self.metrics, SystemClock())
+        made = Transactions(kafka, self.id, self.metrics, clock or SystemClock())
         self.made.append(made)
         return made
 
@@ -191,6 +194,30 @@ def test_a_call_of_the_library_that_hangs_does_not_hang_us(bench: Bench):
     hanging.released.set_result(None)
     assert bench.read() == [b"before", b"after"]
     assert bench.committed() == 2
+
+
+class Ahead(SystemClock):
+    """A clock that can be put forward."""
+
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.seconds
+
+
+def test_a_topic_that_is_deleted_at_work_ends_the_process_when_it_stays_away(bench: Bench):
+    clock = Ahead()
+    transactions = bench.transactions(timeout=4.0, clock=clock)
+    transactions.init()
+    bench.publish(transactions, b"before")
+    admin = AdminClient({"bootstrap.servers": bench.bootstrap})
+    admin.delete_topics([bench.topic])[bench.topic].result()
+    with pytest.raises((AbortedError, OutcomeUnknownError)):
+        bench.publish(transactions, b"nowhere to go")
+    assert transactions.init_again(30.0), "it may come back"
+    clock.seconds += PATIENCE
+    with pytest.raises(UnpublishableError, match=rf"{bench.topic} has been missing.*topics create"):
+        transactions.init_again(30.0)
 
 
 class Dated:
