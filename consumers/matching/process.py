@@ -23,7 +23,7 @@ from matcher.metrics import Metrics
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
 from matcher.weaviate_settings import weaviate_settings
-from producers.topic_plan import check
+from producers.topic_plan import check_patiently
 from producers.transaction import Transactions
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,9 @@ def run_matcher(
     with StatusServer(status, settings.process.http_host, own.http_port) as server:
         log.info("metrics, livez and readyz on http://%s:%d", settings.process.http_host, server.port)
         log.info("bundle %s (%s): %s", bundle.name, bundle.fingerprint, bundle.note)
-        check(settings, {topics.features, topics.matches, topics.needs_review, topics.verdicts, topics.dead_letters})
+        needed = {topics.features, topics.matches, topics.needs_review, topics.verdicts, topics.dead_letters}
+        if not check_patiently(settings, needed, lambda: bool(stopping), clock):
+            return
         loop = make_loop(
             settings.kafka,
             own.group,
