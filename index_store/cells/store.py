@@ -152,7 +152,9 @@ class CellStore:
         with self._lock:
             if self._cells is None:
                 return self._exact().search(queries, k, not_sellers=not_sellers, blocks=blocks)
-            return search(self._cells, queries, k, terms, effort)
+            # FAISS shares its scans among threads by itself.
+            with one_thread():
+                return search(self._cells, queries, k, terms, effort)
 
     def reconstruct(self, keys: Keys) -> Vectors:
         """See `IndexStore.reconstruct`."""
