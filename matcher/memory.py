@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from index_store.cells.recall import Probe
 from index_store.cells.store import CellStore
-from index_store.rows import Changes, Identity
+from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
 from index_store.state import State
 from index_store.store import IndexStore
+from index_store.stream_time import StreamTime
 from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array
 from matcher.brands import READING, BrandTable
@@ -168,17 +169,7 @@ class Memory:
             elif isinstance(step, Expired):
                 decisions.append(decision_row(step.offer_id, step.version, None, step.time_ms))
         read = [step.arrival for step in steps if isinstance(step, Decided | Skipped)]
-        blocks = block_names(read, self._bundle)
-        self._apply(
-            Changes(
-                features=features,
-                decisions=decisions,
-                positions=positions,
-                times=times,
-                stream_time=time,
-                blocks=blocks,
-            )
-        )
+        self._apply(read, features, decisions, positions=positions, times=times, time=time)
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
@@ -198,17 +189,7 @@ class Memory:
             time = self._expiry.at(time, arrival.record.timestamp_ms)
             features.append(feature_row(arrival, vector, time, self._bundle))
         decisions = [decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published]
-        blocks = block_names(offered, self._bundle)
-        self._apply(
-            Changes(
-                features=features,
-                decisions=decisions,
-                positions=positions,
-                times=times,
-                stream_time=time,
-                blocks=blocks,
-            )
-        )
+        self._apply(offered, features, decisions, positions=positions, times=times, time=time)
         for arrival in offered:
             self._recent.forget(arrival.offer_id)
 
@@ -219,9 +200,28 @@ class Memory:
         """
         return self._state.drop_pending() if self._state.counts().pending else 0
 
-    def _apply(self, changes: Changes) -> None:
-        applied = self._state.apply(changes)
-        self._time = changes.stream_time or self._time
+    def _apply(
+        self,
+        read: Sequence[Arrival],
+        features: Sequence[FeatureRow],
+        decisions: Sequence[DecisionRow],
+        *,
+        positions: Mapping[tuple[str, int], int],
+        times: Times,
+        time: StreamTime,
+    ) -> None:
+        """`read`: the arrivals with features, also those of which nothing is kept."""
+        applied = self._state.apply(
+            Changes(
+                features=features,
+                decisions=decisions,
+                positions=positions,
+                times=times,
+                stream_time=time,
+                blocks=block_names(read, self._bundle),
+            )
+        )
+        self._time = time
         if self._brands is not None:
             self._brands.learn(applied.new_blocks)
         if len(applied.removed):

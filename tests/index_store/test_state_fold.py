@@ -87,7 +87,7 @@ def observe(state: State, ids: list[str]) -> Expected:
     contents = state.contents([row.key for row in ledger.values()])
     rows = state.rows([row.key for row in ledger.values()])
     live = {}
-    connection = state._connection
+    connection = state._file.connection
     seen_at = dict(connection.execute("SELECT key, seen_at FROM vectors"))
     names = [*state.block_names(), None]  # NO_BLOCK names the last
     for keys, vectors, codes, blocks in state.live_vectors(chunk=2):

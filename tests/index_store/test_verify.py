@@ -96,7 +96,7 @@ def test_an_entry_with_another_seller_or_in_another_block_is_named(state: State,
     ],
 )
 def test_a_state_that_contradicts_itself_is_reported(state: State, index: FlatStore, tamper: str, text: str) -> None:
-    state._connection.execute(tamper)
+    state._file.connection.execute(tamper)
     problems = verify(state, index).problems
     assert any(text in problem for problem in problems), problems
 
