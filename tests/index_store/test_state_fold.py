@@ -19,6 +19,7 @@ from index_store.rows import Applied, Changes, DecisionRow, FeatureRow, Identity
 from index_store.state import State
 from index_store.store import NO_SELLER
 from index_store.verify import verify
+from tests.examples import examples
 
 DIM = 3
 IDENTITY = Identity(
@@ -138,7 +139,7 @@ def apply_to_index(index: FlatStore, applied: Applied) -> None:
     index.upsert(applied.keys, applied.vectors, applied.sellers, applied.blocks)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(features=feature_logs, decisions=decision_logs, data=st.data())
 def test_any_interleaving_in_any_batches_with_restarts_ends_in_the_same_state(
     features: list[FeatureRow], decisions: list[DecisionRow], data: st.DataObject

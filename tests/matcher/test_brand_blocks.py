@@ -19,6 +19,7 @@ from matcher.evaluation.blocking import brand_rule
 from matcher.events.offer import Offer
 from matcher.memory import Memory, Published
 from matcher.model.bundle import Bundle
+from tests.examples import examples
 from tests.matcher.exact_memory import sees
 from tests.matcher.making import a_bundle
 from tests.matcher.test_batch import (
@@ -77,7 +78,7 @@ def test_wherever_a_branded_stream_is_cut_the_decisions_are_those_of_one_by_one(
     assert [told(step) for step in decide(records_of(events), bundle, cuts)] == by_the_book(events, bundle)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(branded_streams(), CUTS, st.sets(st.integers(0, 8)), BUNDLES)
 @example([branded(offer, 100 + n, BRANDS[n]) for n, offer in enumerate("abcdefgh")], [3, 5], {1}, a_bundle())
 def test_so_it_is_with_a_state_that_is_closed_and_opened_in_between(
@@ -102,7 +103,7 @@ def test_so_it_is_with_a_state_that_is_closed_and_opened_in_between(
         memory.close()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(branded_streams(), CUTS, CUTS, BUNDLES)
 def test_who_follows_the_log_numbers_blocks_as_who_decided(
     tmp_path_factory: pytest.TempPathFactory, events: list[Event], cuts: list[int], others: list[int], bundle: Bundle

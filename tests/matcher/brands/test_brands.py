@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matcher.brands import BRANDLESS, READING, BrandTable, compatible, read_brand
 from matcher.brands.names import names_in
 from matcher.brands.words import ALIASES, ARTICLES, JOINING, LEGAL, NO_BRAND
+from tests.examples import examples
 
 SPELLINGS = [
     ["H&M", "H & M", "h &amp; m", "Hennes & Mauritz", "HENNES and MAURITZ AB", "H and M", "H＆M"],
@@ -122,7 +123,7 @@ near = st.sampled_from(NEAR.split(","))
 names = near | st.lists(words, min_size=1, max_size=4).map(" ".join)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.lists(names, max_size=12), names, st.lists(words, max_size=6).map(" ".join), st.randoms())
 def test_the_table_finds_what_the_rule_says_in_whatever_order_brands_come(brands, asked, title, random) -> None:
     expected = {
