@@ -120,7 +120,7 @@ class State:
             vectors=vectors,
             sellers=np.array([one.seller for one in attached], dtype=np.int32),
             blocks=np.array([one.block for one in attached], dtype=np.int32),
-            new_blocks=tuple(blocks),
+            new_blocks=blocks,
             removed=np.array(outcome.removed, dtype=np.int64),
             ignored_decisions=outcome.ignored_decisions,
             ignored_features=outcome.ignored_features,
@@ -206,10 +206,25 @@ class State:
                 self._sellers.learn(added)
             return self._sellers.numbers(ids)
 
-    def block_names(self) -> list[str]:
-        """The names of all blocks, each at the place of its number; also those that no live offer is in."""
+    def block_names(self) -> dict[str, int]:
+        """The names of all blocks with their numbers, by rising number; also those that no live offer is in."""
         with self._file.mutex:
-            return self._blocks.in_order()
+            return self._blocks.by_name()
+
+    def drop_unused_blocks(self, most: int) -> int:
+        """Forgets the names of blocks that neither a live offer nor held features are in, if they are more than `most`
+        and more than the others; returns how many. Those that stay keep their numbers. Reads all live offers, unless
+        there are no more than `most` names."""
+        if len(self._blocks) <= most:
+            return 0
+        with self._file.transaction() as connection:
+            used = tables.load_used_blocks(connection)
+            unused = [name for name in self._blocks.by_name() if name not in used]
+            if len(unused) <= max(most, len(used)):
+                return 0
+            self._blocks.drop(connection, unused)
+        self._blocks.forget(unused)
+        return len(unused)
 
     def block_sizes(self) -> dict[str | None, int]:
         """How many live offers each block has, None standing for those in no block. Reads all live offers."""

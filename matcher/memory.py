@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 Times = Mapping[tuple[str, int], int]
 NO_TIMES: Times = {}
 
+#: Names of brands without a live offer that a start keeps in any case (docs/decisions/0030-forgotten-brands.md).
+MOST_UNUSED = 1_000
+
 
 class Published(Struct, frozen=True, kw_only=True):
     """One record of `matches`: a decision, or None and the version at which the offer was gone."""
@@ -96,7 +99,7 @@ class Memory:
                 self._state.discard()
                 self._state = State(path, identity)
             self._time = self._state.stream_time()
-            self._brands = BrandTable(self._state.block_names()) if bundle.search.brand_blocks else None
+            self._brands = self._brand_table() if bundle.search.brand_blocks else None
             self._index, self.loaded = open_index(
                 self._state, path, bundle, partition, weaviate, new_cells=new_cells, on_waiting=on_waiting
             )
@@ -105,6 +108,11 @@ class Memory:
             raise
         spare = SPARE if weaviate is None else SPARE_IN_CLUSTER
         self._searching = Searching(self._state, self._index, self._brands, spare=spare)
+
+    def _brand_table(self) -> BrandTable:
+        if dropped := self._state.drop_unused_blocks(MOST_UNUSED):
+            log.info("forgot %d names of brands that no live offer has", dropped)
+        return BrandTable(self._state.block_names())
 
     def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))

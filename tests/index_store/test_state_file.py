@@ -248,7 +248,7 @@ def test_a_file_from_before_blocks_goes_on_without_them_and_is_refused_where_the
         assert state.contents([1])[1].image == b"\x01"
         state.apply(Changes(decisions=[DecisionRow("held", Version(0, 9), "p9", "offer.new_product", 0)]))
         assert [blocks.tolist() for *_, blocks in state.live_vectors()] == [[-1, -1]]
-        assert (state.block_names(), state.block_sizes(), state.audit()) == ([], {None: 2}, ())
+        assert (state.block_names(), state.block_sizes(), state.audit()) == ({}, {None: 2}, ())
     with pytest.raises(StateMismatch, match=r"blocks 0, not 1.*delete .*rebuilt from the log"):
         State(path, replace(identity, blocks=1))
 
