@@ -313,7 +313,9 @@ def test_blocks_that_nothing_is_in_are_dropped_and_the_others_keep_their_numbers
         applied = state.apply(Changes([feature("c", 7, block="old 0")], [decision("held", 5, "q")]))
         assert (applied.blocks.tolist(), applied.new_blocks) == ([5], {"old 0": 6})
         assert state.block_sizes() == {"kept": 1, "held": 1}
+        state.apply(Changes(decisions=[decision("held", 5, None)]))
         assert state.drop_unused_blocks(0) == 0, "fewer than those in use"
+        assert state.block_names() == {"kept": 4, "held": 5, "old 0": 6}
         assert state.audit() == ()
 
 
