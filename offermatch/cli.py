@@ -481,6 +481,9 @@ def bench_matcher(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians count.")] = 5,
     known: Annotated[int, typer.Option(min=0, help="Instead: a matcher process that knows so many offers.")] = 0,
     arriving: Annotated[int, typer.Option(min=100, help="Offers that it then decides.")] = 10_000,
+    updates: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of these that it knows already, in a new version.")
+    ] = 0.0,
     weaviate: Annotated[
         str,
         typer.Option(help="With --known: its index in this cluster (`own`: a new one), against a bare client loop."),
@@ -501,11 +504,13 @@ def bench_matcher(
 
         with tempfile.TemporaryDirectory() as space:
             if weaviate:
+                if updates:
+                    raise typer.BadParameter("--updates and --weaviate do not go together")
                 from benchmarks.known.cluster import bench_cluster
 
                 benchmark = bench_cluster(weaviate, known, arriving, rounds, clock=SystemClock(), folder=Path(space))
             else:
-                benchmark = bench_known(known, arriving, SystemClock(), Path(space))
+                benchmark = bench_known(known, arriving, SystemClock(), Path(space), updates=updates)
     else:
         from benchmarks.matcher import bench_matcher as measure
         from matcher.model import load_bundle

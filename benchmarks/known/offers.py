@@ -26,10 +26,15 @@ _WORDS: Final = ("red", "wool", "runner", "classic", "mini", "pro", "sport", "li
 
 
 class Offers:
-    """`known` offers and, behind them, `arriving` ones; the n-th has the version at offset n of `offers`."""
+    """`known` offers and, behind them, `arriving` ones; the n-th record has the version at offset n of `offers`."""
 
-    def __init__(self, known: int, arriving: int) -> None:
+    def __init__(self, known: int, arriving: int, *, updates: float = 0.0) -> None:
+        """`updates`: the share of those arriving that are known already and come with a new version, the same else."""
         self._known, self._all = known, known + arriving
+        random = np.random.default_rng(known)
+        self._speaks_of = np.arange(self._all)
+        again = known + np.flatnonzero(random.random(arriving) < updates)
+        self._speaks_of[again] = random.integers(0, known, len(again))
         self._feed: Feed = make_feed(self._all, seed=known)
         self._lifting = Lifting(DIM, seed=0)
         self._founder = {int(one): n for n, one in reversed(list(enumerate(self._feed.product)))}
@@ -61,16 +66,17 @@ class Offers:
             state.apply(Changes(features=features, decisions=decisions))
 
     def arriving(self, topic: str, now_ms: int) -> Iterator[Outgoing]:
-        """The records on `offer-features` of the others, as an encoder writes them."""
+        """The records on `offer-features` of those arriving, as an encoder writes them."""
         for start in range(self._known, self._all, _CHUNK):
             numbers = range(start, min(start + _CHUNK, self._all))
-            vectors = self._feed.vectors[numbers.start : numbers.stop].astype(np.float32)
+            vectors = self._feed.vectors[self._speaks_of[numbers.start : numbers.stop]].astype(np.float32)
             images, texts = self._lifting.image(vectors), self._lifting.text(vectors)
             for number, image, text in zip(numbers, images, texts, strict=True):
                 yield self._record(number, image.tobytes(), text.tobytes(), topic, now_ms)
 
     def _record(self, number: int, image: bytes, text: bytes, topic: str, now_ms: int) -> Outgoing:
-        offer, version, cause = self._offer(number), Version(0, number), Place("offers", 0, number)
+        offer = self._offer(int(self._speaks_of[number]))
+        version, cause = Version(0, number), Place("offers", 0, number)
         features = OfferFeatures(
             offer=offer,
             version=version,

@@ -38,18 +38,18 @@ class Speed(Struct, frozen=True, kw_only=True):
     shares: dict[str, float]
 
 
-def bench_known(known: int, arriving: int, clock: Clock, folder: Path) -> Benchmark:
+def bench_known(known: int, arriving: int, clock: Clock, folder: Path, *, updates: float = 0.0) -> Benchmark:
     """Decides `arriving` offers behind `known` ones, and as many behind 10,000; in `folder` 6 KB for each known one.
 
-    Raises `ValueError` for fewer known offers than that, what `Stage.wait_decided` raises, and what starting
-    Kafka raises.
+    `updates`: the share of those arriving that are new versions of known ones. Raises `ValueError` for fewer known
+    offers than that, what `Stage.wait_decided` raises, and what starting Kafka raises.
     """
     if known <= REFERENCE:
         raise ValueError(
             f"expected more than {REFERENCE:,} known offers, the number they are compared with, got {known}"
         )
-    ours = _measured(known, arriving, clock, folder / "many")
-    reference = _measured(REFERENCE, arriving, clock, folder / "few")
+    ours = _measured(Offers(known, arriving, updates=updates), arriving, clock, folder / "many")
+    reference = _measured(Offers(REFERENCE, arriving, updates=updates), arriving, clock, folder / "few")
     behind = f"{REFERENCE:,} known"
     label = f"{known // 1_000_000}m" if known >= 1_000_000 else f"{known // 1000}k"
     results = [
@@ -65,8 +65,7 @@ def bench_known(known: int, arriving: int, clock: Clock, folder: Path) -> Benchm
     )
 
 
-def _measured(known: int, arriving: int, clock: Clock, folder: Path) -> Speed:
-    offers = Offers(known, arriving)
+def _measured(offers: Offers, arriving: int, clock: Clock, folder: Path) -> Speed:
     with staged(offers, folder, {}) as stage:
         # The first start makes the cells; what is measured is a start like every later one.
         with stage.matcher() as first:

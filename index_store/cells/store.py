@@ -102,9 +102,12 @@ class CellStore:
         k = check_k(k)
         terms = Terms.checked(not_sellers, blocks, len(queries))
         with self._lock:
-            if self._stages.cells is None:
+            cells = self._stages.cells
+            if cells is None:
                 return self._stages.exact().search(queries, k, not_sellers=not_sellers, blocks=blocks)
-            return search(self._stages.cells, queries, k, terms, effort)
+            # FAISS shares its scans among threads by itself.
+            with one_thread():
+                return search(cells, queries, k, terms, effort)
 
     def reconstruct(self, keys: Keys) -> Vectors:
         """See `IndexStore.reconstruct`."""

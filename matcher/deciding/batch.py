@@ -12,6 +12,8 @@ import numpy as np
 from matcher.deciding.arrivals import Arrival, read_arrival
 from matcher.deciding.comparison import Comparison, Ranked
 from matcher.deciding.content import content_of
+from matcher.deciding.contents import Contents
+from matcher.deciding.finding import nearest_beside
 from matcher.deciding.known import Memory
 from matcher.deciding.naming import Naming
 from matcher.deciding.plan import Plan, plan_batch
@@ -38,16 +40,21 @@ def decide_batch(records: Sequence[Record], memory: Memory, bundle: Bundle, metr
     with metrics.stage("search").time():
         sellers = [one.offer.seller_id for one in features] if bundle.search.exclude_own_seller else None
         by_brand = [one.offer for one in features] if bundle.search.brand_blocks else None
-        # As many of the nearest may be replaced or withdrawn within the batch as it has known offers.
-        k = bundle.search.candidates + len(versions)
-        found = memory.nearest(vectors, k, sellers, by_brand) if features else []
+        found = nearest_beside(
+            memory,
+            vectors,
+            bundle.search.candidates,
+            changing=versions.keys(),
+            not_sellers=sellers,
+            by_brand=by_brand,
+        )
         plan = plan_batch(arrivals, vectors, found, versions=versions, live=list(products), search=bundle.search)
-        contents = memory.contents(plan.known) if plan.known else ()
     with metrics.stage("verify").time():
-        contents = [*(content_of(one, bundle) for one in features), *contents]
+        contents = Contents([content_of(one, bundle) for one in features], plan, memory)
         every = np.stack([*vectors, *(known.vector for known in plan.known)]) if features else vectors
         comparison = Comparison(plan, every, contents, bundle)
         ranking = comparison.ranking()
+        contents.read(ranked[0].place for ranked in ranking if ranked)
     with metrics.stage("decide").time():
         steps = iter(_steps(plan, comparison, ranking, Naming(plan, contents, bundle, products)))
         return [

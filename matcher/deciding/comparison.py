@@ -1,12 +1,13 @@
 """All pairs of a batch, scored at once; and what spoke for and against those that people get to see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
 
-from matcher.arrays import AnyArray, F16Array, F32Array
+from matcher.arrays import AnyArray, F16Array, F32Array, I64Array
 from matcher.deciding.content import Content, keeps_raw
+from matcher.deciding.contents import Contents
 from matcher.deciding.plan import Plan
 from matcher.events.decision import Evidence
 from matcher.model.bundle import Bundle
@@ -29,7 +30,7 @@ class Ranked(Struct, frozen=True):
 class Comparison:
     """The pairs of a plan: m rows (`left`) and places (`right`), in the order of the plan."""
 
-    def __init__(self, plan: Plan, vectors: F32Array, contents: Sequence[Content], bundle: Bundle) -> None:
+    def __init__(self, plan: Plan, vectors: F32Array, contents: Contents, bundle: Bundle) -> None:
         """`vectors` f32[places, dim] and `contents` are those of the places of the plan."""
         self._plan = plan
         self._bundle = bundle
@@ -39,18 +40,19 @@ class Comparison:
         self._left = np.repeat(np.array(rows, np.int64), counts)
         self._right = np.array([near.place for step in plan.planned for near in step.near], np.int64)
         self._vectors = vectors
-        self._parts = self._modalities()
         self._read: F32Array | None = None
 
     def ranking(self) -> list[tuple[Ranked, ...]]:
         """The candidates of every planned step, best first.
 
         With a verifier by its log odds, rounded to float32 as calibration and evaluation have them, else by the scores
-        of the embeddings; of equal ones the better embedding comes first, then the older version.
+        of the embeddings; of equal ones the better embedding comes first, then the older version. A verifier needs the
+        contents of all: they are read.
         """
         scores = [near.score for step in self._plan.planned for near in step.near]
         verifier = self._bundle.pair_verifier
         if verifier is not None and scores:
+            self._contents.read([*self._left.tolist(), *self._right.tolist()])
             self._read = self._evidence(verifier)
             scores = verifier.scores(self._read).astype(np.float32).tolist()
         ranking, start = [], 0
@@ -67,12 +69,15 @@ class Comparison:
         return self._vectors[place], self._contents[place]
 
     def told(self, pairs: Sequence[int]) -> list[tuple[Evidence, ...]]:
-        """For each of these pairs: what moved the verifier most, and the cosine of each modality that both have."""
+        """For each of these pairs: what moved the verifier most, and the cosine of each modality that both have.
+
+        Reads the contents of their offers.
+        """
         if not pairs:
             return []
         chosen = np.array(pairs, np.int64)
-        left, right = self._left[chosen], self._right[chosen]
-        cosines = {name: cosine_pairs(part, left, right).tolist() for name, part in sorted(self._parts.items())}
+        self._contents.read(self.places(pairs))
+        cosines = {name: cosine.tolist() for name, cosine in sorted(self._modality_cosines(chosen).items())}
         verifier = self._bundle.pair_verifier
         told: list[tuple[Evidence, ...]] = [()] * len(pairs)
         if verifier is not None and self._read is not None:
@@ -82,26 +87,35 @@ class Comparison:
             for n, seen in enumerate(told)
         ]
 
-    def _modalities(self) -> dict[str, AnyArray]:
-        """By name an array whose rows have the cosines of that modality; rows of zeros where it is missing."""
+    def places(self, pairs: Sequence[int]) -> list[int]:
+        """Of both offers of each of these pairs."""
+        chosen = np.array(pairs, np.int64)
+        return [*self._left[chosen].tolist(), *self._right[chosen].tolist()]
+
+    def _modality_cosines(self, pairs: I64Array) -> dict[str, F32Array]:
+        """By name the cosines f32[m] of that modality; NaN for a pair that lacks it. Their contents are read."""
+        places, place = np.unique(np.concatenate([self._left[pairs], self._right[pairs]]), return_inverse=True)
+        left, right = place[: len(pairs)], place[len(pairs) :]
         if not keeps_raw(self._bundle):
-            return modality_parts(self._vectors, self._bundle)
-        facts = self._bundle.encoder
-        return {
-            "image": _rows([content.image for content in self._contents], facts.image_dim),
-            "text": _rows([content.text for content in self._contents], facts.text_dim),
-        }
+            parts: Mapping[str, AnyArray] = modality_parts(self._vectors[places], self._bundle)
+        else:
+            facts, contents = self._bundle.encoder, [self._contents[n] for n in places.tolist()]
+            parts = {
+                "image": _rows([content.image for content in contents], facts.image_dim),
+                "text": _rows([content.text for content in contents], facts.text_dim),
+            }
+        return {name: cosine_pairs(part, left, right) for name, part in parts.items()}
 
     def _evidence(self, verifier: Verifier) -> F32Array:
         places, place = np.unique(np.concatenate([self._left, self._right]), return_inverse=True)
         traits = [self._contents[n].traits for n in places.tolist()]
         table = verifier.table([one for one in traits if one is not None])
-        brought = {name: cosine_pairs(self._compared(name), self._left, self._right) for name in verifier.cosines}
+        brought = {"embedding_cosine": cosine_pairs(self._vectors, self._left, self._right)}
+        if any(name != "embedding_cosine" for name in verifier.cosines):
+            modalities = self._modality_cosines(np.arange(len(self._left)))
+            brought |= {f"{name}_cosine": cosine for name, cosine in modalities.items()}
         cut = len(self._left)
         return verifier.read(table, place[:cut], place[cut:], brought)
-
-    def _compared(self, cosine: str) -> AnyArray:
-        return self._vectors if cosine == "embedding_cosine" else self._parts[cosine.removesuffix("_cosine")]
 
 
 def _rows(vectors: Sequence[F16Array | None], dim: int) -> F16Array:

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from matcher.deciding.comparison import Ranked
-from matcher.deciding.content import Content
+from matcher.deciding.contents import Contents
 from matcher.deciding.identity import product_id, review_id
 from matcher.deciding.outcome import Choice, choose, codes_conflict, explain
 from matcher.deciding.plan import Plan, Planned
@@ -23,13 +23,13 @@ DIGITS = 6
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """What is decided of one offer; `conflicts`: whether its product code contradicts that of each candidate shown."""
+    """What is decided of one offer; `conflict`: whether its product code contradicts the best candidate's."""
 
     planned: Planned
     ranked: tuple[Ranked, ...]
     candidates: tuple[Candidate, ...]
     choice: Choice
-    conflicts: tuple[bool, ...]
+    conflict: bool
     product_id: str
 
     @property
@@ -42,8 +42,11 @@ class Settled(Struct, frozen=True, kw_only=True):
 class Naming:
     """Takes the steps of a plan in order and remembers which product each offer of the batch belongs to."""
 
-    def __init__(self, plan: Plan, contents: Sequence[Content], bundle: Bundle, products: Mapping[str, str]) -> None:
-        """`products`: of offers that the batch may index again."""
+    def __init__(self, plan: Plan, contents: Contents, bundle: Bundle, products: Mapping[str, str]) -> None:
+        """`contents`: read of the best candidate of each offer, and before `shown` of all that are shown.
+
+        `products`: of offers that the batch may index again.
+        """
         self._plan = plan
         self._contents = contents
         self._bundle = bundle
@@ -60,9 +63,8 @@ class Naming:
         if planned.what != "decide" or row is None:
             return None
         candidates = tuple(self._candidate(one) for one in ranked)
-        offer = self._contents[row].offer
-        conflicts = tuple(codes_conflict(offer, self._contents[one.place].offer) for one in ranked[:SHOWN])
-        choice = choose(candidates, self._bundle.thresholds, conflict=any(conflicts[:1]))
+        conflict = bool(ranked) and self._conflict(row, ranked[0])
+        choice = choose(candidates, self._bundle.thresholds, conflict=conflict)
         product = product_id(offer_id, planned.arrival.version)
         if choice.outcome == "matched" and choice.best is not None:
             product = choice.best.product_id
@@ -72,7 +74,7 @@ class Naming:
             ranked=ranked,
             candidates=candidates,
             choice=choice,
-            conflicts=conflicts,
+            conflict=conflict,
             product_id=product,
         )
 
@@ -82,7 +84,7 @@ class Naming:
         evidence: tuple[Evidence, ...] = ()
         if best is not None:
             rival = next((c.score for c in settled.candidates if c.product_id != best.product_id), None)
-            evidence = explain(told[0], conflict=settled.conflicts[0], runner_up=rival)
+            evidence = explain(told[0], conflict=settled.conflict, runner_up=rival)
         asked = settled.choice.outcome == "needs_review"
         return Decision(
             offer_id=arrival.offer_id,
@@ -101,17 +103,21 @@ class Naming:
 
     def shown(self, settled: Settled, told: Sequence[tuple[Evidence, ...]]) -> tuple[ReviewCandidate, ...]:
         """The candidates for a reviewer, each with its own evidence; none where nobody is asked."""
-        if settled.choice.outcome != "needs_review":
+        row = settled.planned.row
+        if settled.choice.outcome != "needs_review" or row is None:
             return ()
-        parts = zip(settled.candidates, settled.ranked, settled.conflicts, told, strict=False)
+        parts = zip(settled.candidates, settled.ranked, told, strict=False)
         return tuple(
             ReviewCandidate(
                 candidate=replace(candidate, probability=round(candidate.probability, DIGITS)),
                 offer=self._contents[one.place].offer,
-                evidence=explain(seen, conflict=conflict, runner_up=None),
+                evidence=explain(seen, conflict=self._conflict(row, one), runner_up=None),
             )
-            for candidate, one, conflict, seen in parts
+            for candidate, one, seen in parts
         )
+
+    def _conflict(self, row: int, one: Ranked) -> bool:
+        return codes_conflict(self._contents[row].offer, self._contents[one.place].offer)
 
     def _candidate(self, ranked: Ranked) -> Candidate:
         offer_id, version, product = self._named(ranked.place)

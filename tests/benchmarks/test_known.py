@@ -49,6 +49,18 @@ def test_what_is_known_fits_together(tmp_path: Path) -> None:
         assert not state.ledger([arrival.offer_id for arrival in _read(offers)])
 
 
+def test_updates_speak_of_known_offers_in_newer_versions(tmp_path: Path) -> None:
+    offers = Offers(known=300, arriving=400, updates=0.5)
+    read = _read(offers)
+    with State(tmp_path / "state.sqlite", Identity("bundle", DIM, 0, ("f", "m"), 1, raw_features=True)) as state:
+        offers.remember(state)
+        known = state.ledger([arrival.offer_id for arrival in read])
+    again = [arrival for arrival in read if arrival.offer_id in known]
+    assert 150 < len(again) < 250
+    assert all(arrival.version.offset > known[arrival.offer_id].version.offset for arrival in again)
+    assert [arrival.version.offset for arrival in read] == list(range(300, 700))
+
+
 def test_lifting_is_the_same_in_every_run() -> None:
     assert Lifting(DIM, seed=0).bundle() == Lifting(DIM, seed=0).bundle()
 

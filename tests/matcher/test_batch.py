@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from matcher.deciding.batch import Decided, Gone, Refused, Skipped, Step, decide_batch
+from matcher.deciding.content import Content
 from matcher.deciding.identity import product_id, review_id
-from matcher.deciding.known import Memory, exact_scores
+from matcher.deciding.known import Known, Memory, exact_scores
 from matcher.events.envelope import Record
 from matcher.events.features import read_features
 from matcher.events.offer import Offer
@@ -413,6 +414,49 @@ def test_a_twin_with_another_gtin_goes_to_a_person() -> None:
     other = decisions(decide_together(Event("a", 1, "shirt", gtin=GTINS[1]), Event("b", 2, "shirt", gtin=GTINS[2])))[1]
     assert (other.outcome, other.review_reason) == ("needs_review", "conflict")
     assert {e.name: e.favours for e in other.evidence}["gtin_differs"] == "difference"
+
+
+class Watched(ExactMemory):
+    """Remembers whose contents were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def contents(self, known: Sequence[Known]) -> Sequence[Content]:
+        self.asked += [one.offer_id for one in known]
+        return super().contents(known)
+
+
+@pytest.mark.parametrize(
+    ("offer", "look", "outcome", "asked"),
+    [
+        ("d", "shirt with a collar", "needs_review", ["b", "c", "z"]),
+        ("e", "shoe", "new_product", ["d"]),
+        ("f", "shoe", "matched", ["e"]),
+    ],
+)
+def test_without_a_verifier_what_the_memory_holds_is_read_of_those_that_somebody_looks_at(
+    offer: str, look: str, outcome: str, asked: list[str]
+) -> None:
+    memory = Watched()
+    events = [
+        Event("a", 1, "shirt", "x"),
+        Event("b", 2, "shirt in another light", "x"),
+        Event("c", 3, "jacket", "x"),
+        Event("z", 4, "jacket", "x"),
+        Event("d", 5, "shirt with a collar", "y"),
+        Event("e", 6, "shoe", "x"),
+        Event("f", 7, "shoe", "y"),
+    ]
+    place = next(place for place, event in enumerate(events) if event.offer == offer)
+    decide(records_of(events[:place]), a_bundle(), memory=memory)
+    memory.asked.clear()
+    (last,) = decide_batch([record_of(events[place], place)], memory, a_bundle(), METRICS)
+    assert isinstance(last, Decided)
+    assert last.decision.outcome == outcome
+    assert sorted(memory.asked) == asked
+    assert {one.candidate.offer_id for one in last.shown} in (set(), set(asked))
 
 
 def test_two_products_that_both_fit_are_ambiguous() -> None:
