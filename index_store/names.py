@@ -78,3 +78,12 @@ class Names:
     def numbers(self, names: Sequence[str | None]) -> npt.NDArray[np.int32]:
         """i32[n]."""
         return np.array([self.number(name, {}) for name in names], dtype=np.int32)
+
+
+def load_used_blocks(connection: sqlite3.Connection) -> set[str]:
+    """Names of the blocks that live offers or held features are in. Reads all live offers."""
+    rows = connection.execute(
+        "SELECT name FROM blocks WHERE number IN (SELECT block FROM vectors)"
+        " UNION SELECT block FROM pending WHERE block IS NOT NULL"
+    )
+    return {name for (name,) in rows}

@@ -17,7 +17,7 @@ from index_store.audit import audit
 from index_store.batch import fold_batch
 from index_store.checking import check_changes
 from index_store.live import live_halves
-from index_store.names import Names
+from index_store.names import Names, load_used_blocks
 from index_store.positions import load_positions, load_times, move_positions
 from index_store.rows import (
     Applied,
@@ -218,7 +218,7 @@ class State:
         if len(self._blocks) <= most:
             return 0
         with self._file.transaction() as connection:
-            used = tables.load_used_blocks(connection)
+            used = load_used_blocks(connection)
             unused = [name for name in self._blocks.by_name() if name not in used]
             if len(unused) <= max(most, len(used)):
                 return 0

@@ -92,15 +92,6 @@ def load_seen_last_before(connection: sqlite3.Connection, seen_at: int, most: in
     return [(offer_id, Version(partition, offset)) for offer_id, partition, offset in rows]
 
 
-def load_used_blocks(connection: sqlite3.Connection) -> set[str]:
-    """Names of the blocks that live offers or held features are in. Reads all live offers."""
-    rows = connection.execute(
-        "SELECT name FROM blocks WHERE number IN (SELECT block FROM vectors)"
-        " UNION SELECT block FROM pending WHERE block IS NOT NULL"
-    )
-    return {name for (name,) in rows}
-
-
 def load_offers(connection: sqlite3.Connection, ids: Iterable[str], with_pending: bool) -> dict[str, OfferFold]:
     """What is known of these offers; of an unknown one, an empty fold."""
     offers = {offer_id: OfferFold(offer_id) for offer_id in ids}
