@@ -40,6 +40,7 @@ from matcher.settings import DeadLetters, Kafka, Matcher, Settings
 from producers.decisions import decision_records
 from producers.transaction import AbortedError, FencedError, OutcomeUnknownError, Partition
 from tests.consumers.fakes import HandClock, at_once
+from tests.examples import examples
 from tests.matcher.exact_memory import ExactMemory
 from tests.matcher.making import a_bundle
 from tests.matcher.test_batch import CUTS, Event, record_of, streams
@@ -311,7 +312,7 @@ def a_log(events: Sequence[Event], spoilt: Sequence[int]) -> list[Record]:
 ENDINGS = ["committed", "committed", "committed", "aborted", "answer lost", "never arrived", "fenced"]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(streams(), CUTS, st.integers(0, 2**32))
 def test_however_long_transactions_take_and_however_they_end_it_is_as_if_one_record_came_after_the_other(
     tmp_path_factory: pytest.TempPathFactory, events: list[Event], spoilt: list[int], seed: int

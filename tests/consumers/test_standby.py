@@ -22,6 +22,7 @@ from matcher.settings import Kafka
 from tests.consumers.deciding import METRICS, TOPICS, Decided, a_stream, content_of, memory_in
 from tests.consumers.fake_log import FakeLog, FakeMessage
 from tests.consumers.fakes import HandClock
+from tests.examples import examples
 from tests.matcher.making import a_bundle
 from tests.matcher.test_batch import decisions
 
@@ -59,7 +60,7 @@ def position(memory: Memory, topic: str) -> int:
     return memory.positions().get((topic, 0), 0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10_000), data=st.data())
 def test_however_it_reads_it_is_never_further_than_what_was_committed_and_takes_over_with_the_same_memory(
     seed: int, data: st.DataObject
@@ -72,7 +73,7 @@ def test_however_it_reads_it_is_never_further_than_what_was_committed_and_takes_
         memory = memory_in(folder / "two", BUNDLE)
         standby = standby_on(log, memory, patched)
         heard: int | None = None
-        batch = log.ends[FEATURES] = 0  # a log never gets shorter
+        batch = log.ends[FEATURES] = 0
         for _ in range(data.draw(st.integers(0, 25), label="steps")):
             batch = min(len(decided.committed) - 1, batch + data.draw(st.integers(0, 2)))
             committed, log.ends[MATCHES] = decided.committed[batch]
@@ -196,7 +197,7 @@ def compacted(records: list[Record], before: int) -> list[Record]:
     return [r for r in records if r.offset >= before or (last[r.key] == r.offset and r.value is not None)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10_000), features=st.floats(0, 1), matches=st.floats(0, 1))
 def test_a_state_built_anew_from_compacted_logs_holds_what_matches_has_a_row_for(
     seed: int, features: float, matches: float
