@@ -40,6 +40,8 @@ Partition = tuple[str, int]
 PATIENCE = 0.5
 #: Seconds; less becomes zero in librdkafka, which then answers at once that its time is up.
 LEAST = 0.001
+#: Seconds to hear what became of records whose transaction has failed already.
+_HEARING = 1.0
 NO_NOTES: Mapping[Partition, str] = {}
 
 
@@ -144,7 +146,7 @@ class Transactions:
                     raise KafkaException(delivered.error)
                 reach(COMPLETE)
             except (KafkaException, BufferError, TimeoutError) as error:
-                self._serve(self._producer.poll, 0)  # other records may have been refused by now
+                self._hear(error)
                 self._abort(error, delivered)
             self._commit(deadline, delivered)
         reach(COMMITTED)
@@ -157,6 +159,11 @@ class Transactions:
         self._producer.purge()
         with suppress(FencedError):
             self._serve(self._producer.flush, timeout)
+
+    def _hear(self, error: Exception) -> None:
+        """What became of the records may not be told yet, above all where a refused one is why the others failed."""
+        failed = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._STATE
+        self._serve(self._producer.flush if failed else self._producer.poll, _HEARING if failed else 0)
 
     def _produce(self, number: int, record: Outgoing, delivered: "_Deliveries", deadline: float) -> None:
         while True:
