@@ -41,7 +41,9 @@ fuzz: $(READY)  ## what is thrown at every decoder (SECONDS=60: for all together
 	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),60)
 
 check: $(READY) lint  ## the quick part: format, lint, types, layering, unit tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not kafka and not weaviate and not slow"
+	@# A third of the examples of each property; `make test` tries them all.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not kafka and not weaviate and not slow" \
+		--hypothesis-profile=quick
 
 lint: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)

@@ -6,6 +6,7 @@ that the group keeps the process for alive.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from confluent_kafka import (
@@ -41,11 +42,24 @@ class LogDataLostError(RuntimeError):
     """The offset to continue from is no longer in the topic: records were deleted before they were read."""
 
 
+class Later(Enum):
+    """A worker's answer when it cannot say yet from where a partition is to be read."""
+
+    LATER = auto()
+
+
+LATER = Later.LATER
+
+
 class Worker(Protocol):
     """What a loop drives. All calls come from the loop's thread."""
 
-    def assigned(self, partition: int) -> int | None:
-        """This process now owns `partition`. Returns the offset to start from, or None for the committed one."""
+    def assigned(self, partition: int) -> int | Later | None:
+        """This process now owns `partition`. Returns the offset to start from, or None for the committed one.
+
+        `LATER`: `poll` will say it; until then nothing of the partition is read. The group waits for the answer, so
+        this must not take long.
+        """
 
     def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
         """Gives partitions up: finish and commit what is in flight, or, when `lost`, drop it without a trace."""
@@ -86,6 +100,7 @@ class Loop:
         self._owned: set[int] = set()
         self._paused: set[int] = set()
         self._next: dict[int, int] = {}
+        self._unplaced: dict[int, int | None] = {}  # what is not read before it is put at this offset, if known yet
         self._notes: dict[int, str] = {}
         self._worker: Worker | None = None
 
@@ -158,7 +173,9 @@ class Loop:
             self._metrics.consumed.labels(self._topic).inc(len(records))
             worker.submit(records)
         for partition, offset in worker.poll().items():
-            self._rewind(partition, offset)
+            if partition in self._owned:
+                self._unplaced[partition] = offset
+        self._place()
         self._measure()
         self._stay_member()
         self._status.heartbeat()
@@ -172,7 +189,7 @@ class Loop:
 
     def _balance(self, worker: Worker) -> int:
         """Pauses partitions without room, resumes the others; returns the room of those that are read."""
-        room = {partition: worker.room(partition) for partition in self._owned}
+        room = {partition: 0 if partition in self._unplaced else worker.room(partition) for partition in self._owned}
         full = {partition for partition, free in room.items() if free <= 0}
         if full - self._paused:
             self._consumer.pause([TopicPartition(self._topic, p) for p in full - self._paused])
@@ -186,7 +203,7 @@ class Loop:
         partition = int(message.partition() or 0)
         if error is None:
             self._next[partition] = int(message.offset() or 0) + 1
-            return partition in self._owned
+            return partition in self._owned and partition not in self._unplaced
         if error.code() == KafkaError._PARTITION_EOF:
             # Behind the last record there may be a transaction's marker: only the end of the partition shows it.
             self._next[partition] = max(self._next.get(partition, 0), int(message.offset() or 0))
@@ -203,10 +220,19 @@ class Loop:
             log.warning("%s: %s", self._topic, error)
         return False
 
-    def _rewind(self, partition: int, offset: int) -> None:
-        if partition in self._owned:
-            self._consumer.seek(TopicPartition(self._topic, partition, offset))
+    def _place(self) -> None:
+        """Puts partitions where they are to be read from."""
+        for partition, offset in list(self._unplaced.items()):
+            if offset is None:
+                continue
+            try:
+                self._consumer.seek(TopicPartition(self._topic, partition, offset))
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._STATE:
+                    raise
+                continue  # librdkafka has not begun with it yet
             self._next[partition] = offset
+            del self._unplaced[partition]
 
     def _measure(self) -> None:
         for partition in self._owned:
@@ -221,16 +247,26 @@ class Loop:
         assert self._worker is not None
         starts = []
         for partition in partitions:
-            offset = self._worker.assigned(partition.partition)
+            number = partition.partition
+            offset = self._worker.assigned(number)
             if offset is None:
-                offset = self._committed_or_asked_for(partition.partition)
-            starts.append(TopicPartition(self._topic, partition.partition, offset))
-            self._owned.add(partition.partition)
-            if offset >= 0:
-                self._next[partition.partition] = offset
+                offset = self._committed_or_asked_for(number)
+            elif offset is LATER:
+                self._unplaced[number] = None
+                # Paused, it is not read from there. Nor may its beginning be asked for: librdkafka (2.16) goes back to
+                # the answer when that comes after a seek.
+                offset = 0
+            starts.append(TopicPartition(self._topic, number, offset))
+            self._owned.add(number)
+            if offset >= 0 and number not in self._unplaced:
+                self._next[number] = offset
         consumer.incremental_assign(starts)
         # A pause outlives the assignment that it was made in.
-        consumer.resume(starts)
+        consumer.resume([start for start in starts if start.partition not in self._unplaced])
+        unplaced = [start for start in starts if start.partition in self._unplaced]
+        if unplaced:
+            consumer.pause(unplaced)
+            self._paused |= {start.partition for start in unplaced}
         log.info("%s: assigned %s", self._topic, sorted(p.partition for p in partitions))
         self._status.set("assigned", True)
 
@@ -262,6 +298,7 @@ class Loop:
             self._owned.discard(number)
             self._paused.discard(number)
             self._next.pop(number, None)
+            self._unplaced.pop(number, None)
             self._notes.pop(number, None)
             self._metrics.forget_partition(self._topic, number)
         consumer.incremental_unassign(partitions)

@@ -1,15 +1,19 @@
 """Reading a topic once, from its beginning to what is its end now, as a `read_committed` reader sees it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from typing import TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from consumers.asking import patiently
 from consumers.client import consumer_config, is_passing, record_of
 from matcher.clock import Clock, SystemClock
 from matcher.events.envelope import Record
 from matcher.settings import Kafka
 from producers.topics import MAKE_COMMAND, KafkaUnreachable, TopicsUnusable
+
+T = TypeVar("T")
 
 CHUNK = 1_000
 #: Names the client in Kafka's logs; no group is joined and no offset committed.
@@ -83,12 +87,9 @@ def ends(kafka: Kafka, topic: str, *, committed: bool = True, patience: float = 
 def span(kafka: Kafka, topic: str, partition: int, *, patience: float = 30.0) -> tuple[int, int]:
     """The first offset that a partition still has, and the one after its last committed record. Raises as `tail`."""
     with closing(Consumer(dict(consumer_config(kafka, GROUP)))) as consumer:
-        try:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=patience)
-        except KafkaException as error:
-            if is_passing(error.args[0]):
-                raise _gone(kafka, error.args[0].str()) from None
-            raise
+        low, high = _asked(
+            kafka, patience, lambda left: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=left)
+        )
         return low, high
 
 
@@ -97,27 +98,34 @@ def starts_at(kafka: Kafka, topic: str, time_ms: int, *, patience: float = 30.0)
     with closing(Consumer(dict(consumer_config(kafka, GROUP)))) as consumer:
         found = _watermarks(consumer, kafka, topic, patience)
         asked = [TopicPartition(topic, partition, max(0, time_ms)) for partition in found]
-        answers = consumer.offsets_for_times(asked, timeout=patience)
+        answers = _asked(kafka, patience, lambda left: consumer.offsets_for_times(asked, timeout=left))
         return {one.partition: one.offset if one.offset >= 0 else found[one.partition][1] for one in answers}
 
 
 def _watermarks(consumer: Consumer, kafka: Kafka, topic: str, patience: float) -> dict[int, tuple[int, int]]:
     """Partition → its first offset, and the one after its last stable record."""
-    try:
-        found = consumer.list_topics(topic, timeout=patience).topics[topic]
+
+    def bounds(left: float) -> dict[int, tuple[int, int]]:
+        found = consumer.list_topics(topic, timeout=left).topics[topic]
         if found.error is not None:
             if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise TopicsUnusable(f"topic {topic} is missing: run `{MAKE_COMMAND}`")
             raise KafkaException(found.error)
-        marks = {
-            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=patience)
+        return {
+            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=left)
             for partition in found.partitions
         }
+
+    return _asked(kafka, patience, bounds)
+
+
+def _asked(kafka: Kafka, patience: float, ask: Callable[[float], T]) -> T:
+    try:
+        return patiently(ask, patience, SystemClock())
     except KafkaException as error:
         if is_passing(error.args[0]):
             raise _gone(kafka, error.args[0].str()) from None
         raise
-    return marks
 
 
 def _gone(kafka: Kafka, what: str) -> KafkaUnreachable:

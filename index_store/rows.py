@@ -107,7 +107,7 @@ class Applied:
 
     keys i64[n], vectors f32[n, dim], sellers i32[n], blocks i32[n]: entries to upsert; removed i64[m]: entries to
         remove
-    new_blocks: names of blocks that got the next numbers, in their order
+    new_blocks: names of blocks that are new, with their numbers, by rising number
     ignored_decisions, ignored_features: records older than what the state holds (or about a gone version)
     held_features: records that wait for the decision on their version
     """
@@ -116,7 +116,7 @@ class Applied:
     vectors: Vectors
     sellers: SellerCodes
     blocks: BlockCodes
-    new_blocks: tuple[str, ...]
+    new_blocks: Mapping[str, int]
     removed: Keys
     ignored_decisions: int
     ignored_features: int

@@ -38,6 +38,8 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password may stand in a file of its own, which `password_file` or `key_password_file` names, instead of among the
     settings; it is read once, at the start, and is never shown or logged.
 
+    `start_patience`: seconds for which an encoder or matcher that starts waits for a Kafka that does not answer.
+
     `properties` go to librdkafka as they are and win over all settings, for consumers and producers alike. Those that
     the guarantees rest on are refused.
     """
@@ -56,6 +58,7 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     properties: dict[str, str] = {}
     session_timeout: Seconds = 10.0
     transaction_timeout: Annotated[float, Meta(gt=0, le=10)] = 10.0
+    start_patience: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """What may be shown: of `properties` the names alone, since any of them may hold a password."""

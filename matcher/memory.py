@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from index_store.cells.recall import Probe
 from index_store.cells.store import CellStore
-from index_store.rows import Changes, Identity
+from index_store.rows import Changes, DecisionRow, FeatureRow, Identity
 from index_store.state import State
 from index_store.store import IndexStore
+from index_store.stream_time import StreamTime
 from index_store.weaviate.settings import WeaviateSettings
 from matcher.arrays import F32Array
 from matcher.brands import READING, BrandTable
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 #: Kafka times, in milliseconds since 1970, of the ends of what is applied: see `index_store.rows.Changes`.
 Times = Mapping[tuple[str, int], int]
 NO_TIMES: Times = {}
+
+#: Names of brands without a live offer that a start keeps in any case (docs/decisions/0030-forgotten-brands.md).
+MOST_UNUSED = 1_000
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -95,7 +99,7 @@ class Memory:
                 self._state.discard()
                 self._state = State(path, identity)
             self._time = self._state.stream_time()
-            self._brands = BrandTable(self._state.block_names()) if bundle.search.brand_blocks else None
+            self._brands = self._brand_table() if bundle.search.brand_blocks else None
             self._index, self.loaded = open_index(
                 self._state, path, bundle, partition, weaviate, new_cells=new_cells, on_waiting=on_waiting
             )
@@ -104,6 +108,11 @@ class Memory:
             raise
         spare = SPARE if weaviate is None else SPARE_IN_CLUSTER
         self._searching = Searching(self._state, self._index, self._brands, spare=spare)
+
+    def _brand_table(self) -> BrandTable:
+        if dropped := self._state.drop_unused_blocks(MOST_UNUSED):
+            log.info("forgot %d names of brands that no live offer has", dropped)
+        return BrandTable(self._state.block_names())
 
     def versions(self, offer_ids: Sequence[str]) -> Mapping[str, Version]:
         rows = self._state.ledger(list(dict.fromkeys(offer_ids)))
@@ -168,17 +177,7 @@ class Memory:
             elif isinstance(step, Expired):
                 decisions.append(decision_row(step.offer_id, step.version, None, step.time_ms))
         read = [step.arrival for step in steps if isinstance(step, Decided | Skipped)]
-        blocks = block_names(read, self._bundle)
-        self._apply(
-            Changes(
-                features=features,
-                decisions=decisions,
-                positions=positions,
-                times=times,
-                stream_time=time,
-                blocks=blocks,
-            )
-        )
+        self._apply(read, features, decisions, positions=positions, times=times, time=time)
         for step in steps:
             if isinstance(step, Decided | Skipped) and step.content is not None:
                 self._recent.put(step.arrival.offer_id, step.arrival.version, step.content)
@@ -198,17 +197,7 @@ class Memory:
             time = self._expiry.at(time, arrival.record.timestamp_ms)
             features.append(feature_row(arrival, vector, time, self._bundle))
         decisions = [decision_row(p.offer_id, p.version, p.decision, p.time_ms) for p in published]
-        blocks = block_names(offered, self._bundle)
-        self._apply(
-            Changes(
-                features=features,
-                decisions=decisions,
-                positions=positions,
-                times=times,
-                stream_time=time,
-                blocks=blocks,
-            )
-        )
+        self._apply(offered, features, decisions, positions=positions, times=times, time=time)
         for arrival in offered:
             self._recent.forget(arrival.offer_id)
 
@@ -219,9 +208,28 @@ class Memory:
         """
         return self._state.drop_pending() if self._state.counts().pending else 0
 
-    def _apply(self, changes: Changes) -> None:
-        applied = self._state.apply(changes)
-        self._time = changes.stream_time or self._time
+    def _apply(
+        self,
+        read: Sequence[Arrival],
+        features: Sequence[FeatureRow],
+        decisions: Sequence[DecisionRow],
+        *,
+        positions: Mapping[tuple[str, int], int],
+        times: Times,
+        time: StreamTime,
+    ) -> None:
+        """`read`: the arrivals with features, also those of which nothing is kept."""
+        applied = self._state.apply(
+            Changes(
+                features=features,
+                decisions=decisions,
+                positions=positions,
+                times=times,
+                stream_time=time,
+                blocks=block_names(read, self._bundle),
+            )
+        )
+        self._time = time
         if self._brands is not None:
             self._brands.learn(applied.new_blocks)
         if len(applied.removed):

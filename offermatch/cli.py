@@ -756,7 +756,7 @@ def index_inspect(
     probes: Annotated[int, typer.Option(min=1, help="Offers that are searched for exactly, too.")] = 64,
     json: Json = False,
 ) -> None:
-    """Sizes, balance, blocks, memory and recall of a stopped matcher's index, partition by partition."""
+    """Sizes, blocks, memory, balance and recall of a stopped matcher's index; of one in a cluster, what that tells."""
     from consumers.matching.inspection import inspect_partitions
     from matcher.settings import load_settings
 

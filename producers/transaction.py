@@ -18,6 +18,7 @@ from matcher.metrics import Metrics
 from matcher.settings import Kafka
 from producers.client import producer_config
 from producers.failpoints import COMMITTED, COMPLETE, FENCED, OPEN, reach
+from producers.missing import MissingTopics
 from producers.refusal import AbortedError, RefusedError, UnpublishableError, refuses_record, why_unpublishable
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ Partition = tuple[str, int]
 PATIENCE = 0.5
 #: Seconds; less becomes zero in librdkafka, which then answers at once that its time is up.
 LEAST = 0.001
+#: Seconds to hear what became of records whose transaction has failed already.
+_HEARING = 1.0
 NO_NOTES: Mapping[Partition, str] = {}
 
 
@@ -72,6 +75,8 @@ class Transactions:
         self._config = dict(producer_config(kafka, **own))
         self._producer = Producer(self._config)
         self._renewing = False
+        self._missing = MissingTopics(clock)
+        self._doubted: frozenset[str] = frozenset()  # the topics of a transaction that was not committed
 
     def init(self) -> None:
         """Fences a predecessor and ends its open transaction.
@@ -84,7 +89,8 @@ class Transactions:
     def init_again(self, seconds: float) -> bool:
         """A fresh producer under the same id, after a transaction that failed: ends it, committed or rolled back.
 
-        Tries for `seconds`; False means to call it again. Raises `FencedError`.
+        Tries for `seconds`; False means to call it again. Raises `FencedError`, and `UnpublishableError` where a topic
+        that was to be written to is gone.
         """
         if not self._renewing:
             self._producer.purge()
@@ -94,6 +100,7 @@ class Transactions:
             self._retry(self._producer.init_transactions, deadline=self._clock.monotonic() + seconds)
         except TimeoutError:
             return False
+        self._missing.look(self._producer, self._doubted)
         self._renewing = False
         return True
 
@@ -122,6 +129,7 @@ class Transactions:
         """
         deadline = min(self._clock.monotonic() + self._timeout, until)
         delivered = _Deliveries()
+        self._doubted = frozenset(record.topic for record in records)
         with self._metrics.stage("publish").time():
             try:
                 self._producer.begin_transaction()
@@ -138,10 +146,11 @@ class Transactions:
                     raise KafkaException(delivered.error)
                 reach(COMPLETE)
             except (KafkaException, BufferError, TimeoutError) as error:
-                self._serve(self._producer.poll, 0)  # other records may have been refused by now
+                self._hear(error)
                 self._abort(error, delivered)
             self._commit(deadline, delivered)
         reach(COMMITTED)
+        self._missing.forget()
         self._metrics.transactions.labels("committed").inc()
         return delivered.ends
 
@@ -150,6 +159,11 @@ class Transactions:
         self._producer.purge()
         with suppress(FencedError):
             self._serve(self._producer.flush, timeout)
+
+    def _hear(self, error: Exception) -> None:
+        """What became of the records may not be told yet, above all where a refused one is why the others failed."""
+        failed = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._STATE
+        self._serve(self._producer.flush if failed else self._producer.poll, _HEARING if failed else 0)
 
     def _produce(self, number: int, record: Outgoing, delivered: "_Deliveries", deadline: float) -> None:
         while True:

@@ -14,7 +14,7 @@ from matcher.clock import SystemClock
 from matcher.encoders import EncoderSpec, load_encoder
 from matcher.metrics import Metrics
 from matcher.settings import Encoder, Photos, Settings, SettingsError
-from producers.topic_plan import check
+from producers.topic_plan import check_patiently
 from producers.transaction import Transactions
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,9 @@ def run_encoder(
     status = Status(metrics, clock, settings.process.stall, ["model_warm", "assigned"])
     with StatusServer(status, settings.process.http_host, own.http_port) as server:
         log.info("metrics, livez and readyz on http://%s:%d", settings.process.http_host, server.port)
-        check(settings, {settings.topics.offers, settings.topics.features, settings.topics.dead_letters})
+        needed = {settings.topics.offers, settings.topics.features, settings.topics.dead_letters}
+        if not check_patiently(settings, needed, lambda: bool(stopping), clock):
+            return
         encoder = load_encoder(encoder_spec(own))
         encoder.warm_up()
         description = encoder.describe()

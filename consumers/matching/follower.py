@@ -5,6 +5,7 @@ import logging
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from consumers.client import consumer_config, is_passing, record_of
+from consumers.matching.hanging import HiddenEnd
 from consumers.matching.stretch import LogShorterThanStateError, Stretch, is_end, refuse
 from matcher.clock import Clock
 from matcher.memory import Memory
@@ -25,8 +26,8 @@ class Follower:
     """Brings the memory of one partition up to the log, in steps that leave time for other work.
 
     Reads `offer-features` up to `until` (the group's committed offset: what lies behind it is not decided yet) and
-    `matches` up to its end. Whoever calls it has fenced every other writer of this partition first. Making one raises
-    `TimeoutError` when Kafka does not answer.
+    `matches` up to its end, behind which nothing may be hidden. Whoever calls it has fenced every other writer of this
+    partition first. Making one raises `TimeoutError` when Kafka does not answer.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Follower:
         self._consumer = Consumer(dict(consumer_config(kafka, f"{group}-follow")))
         self._until = until
         self._open = self._begin()
+        self._hidden_end = HiddenEnd(kafka, f"{group}-follow", topics.matches, partition, clock)
         self.applied = 0
 
     def _begin(self) -> set[str]:
@@ -81,7 +83,10 @@ class Follower:
         return low, high
 
     def step(self, seconds: float) -> bool:
-        """Reads for about `seconds` and applies what came; True once everything is applied."""
+        """Reads for about `seconds` and applies what came; True once everything is applied.
+
+        Raises `consumers.matching.hanging.HangingTransactionError`, `KafkaException`, `matcher.events.Unreadable`.
+        """
         stretch = Stretch(self._partition, self._bundle)
         deadline = self._clock.monotonic() + seconds
         while self._open and self._clock.monotonic() < deadline and len(stretch) < CHUNK:
@@ -91,7 +96,7 @@ class Follower:
         self.applied += len(stretch)
         if len(stretch):
             reach(FOLLOWING)
-        if self._open:
+        if self._open or not self._saw_all():
             return False
         forgotten = self._memory.forget_undecided()
         log.info("partition %d: followed the log, %d records applied", self._partition, self.applied)
@@ -103,6 +108,16 @@ class Follower:
 
     def close(self) -> None:
         self._consumer.close()
+        self._hidden_end.close()
+
+    def _saw_all(self) -> bool:
+        """Whether nothing lies behind the end of `matches`. What lies there is read on as it becomes visible."""
+        position = self._memory.positions().get((self._topics.matches, self._partition), 0)
+        hides = self._hidden_end.hides(position)
+        if hides:
+            self._consumer.assign([TopicPartition(self._topics.matches, self._partition, position)])
+            self._open = {self._topics.matches}
+        return hides is False
 
     def _take(self, message: Message, stretch: Stretch) -> None:
         topic = str(message.topic())

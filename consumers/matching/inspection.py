@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -14,14 +15,22 @@ from index_store.rows import Counts
 from index_store.state import State
 from index_store.store import IndexStore
 from index_store.verify import Verification, verify
+from index_store.weaviate.report import ClusterReport
 from matcher.memory import Memory
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
 from matcher.weaviate_settings import weaviate_settings
 
+if TYPE_CHECKING:
+    from index_store.weaviate.store import WeaviateStore
+
 
 class NoStateError(FileNotFoundError):
     """There is no state to look into."""
+
+
+class NoCellsError(ValueError):
+    """The index is not in cells."""
 
 
 class Blocks(Struct, frozen=True, kw_only=True):
@@ -37,14 +46,20 @@ class Blocks(Struct, frozen=True, kw_only=True):
 
 class Inspected(Struct, frozen=True, kw_only=True):
     """One partition: counts of the state, sizes of the index, how much a search finds, and how many of the entries
-    had to be put into cells anew when the index was loaded. `blocks`: None where the bundle has none."""
+    had to be put into cells anew, or sent to the cluster, when the index was loaded. `blocks`: None where the bundle
+    has none. `left_out`: what cannot be seen of this index, in words; None where all can."""
 
     partition: int
     state: Counts
-    index: CellReport
-    probe: Probe
+    index: CellReport | ClusterReport
+    probe: Probe | None
     assigned: int
     blocks: Blocks | None
+    left_out: str | None = None
+
+
+#: Of an index in a cluster.
+LEFT_OUT = "the balance of cells, vectors outside the range of their codes, and recall: the cluster keeps its own graph"
 
 
 def verify_partitions(settings: Settings) -> Verification:
@@ -57,7 +72,7 @@ def verify_partitions(settings: Settings) -> Verification:
         with _opened(settings, number) as memory:
             state, index = memory.stores()
             found = verify(state, index)
-            if settings.weaviate.url and (wrong := _audited(index)):
+            if settings.weaviate.url and (wrong := _in_cluster(index).audit()):
                 found = replace(found, ok=False, problems=(*found.problems, *wrong))
         offers, indexed = offers + found.offers, indexed + found.indexed
         problems += [f"partition {number}: {problem}" for problem in found.problems]
@@ -67,7 +82,7 @@ def verify_partitions(settings: Settings) -> Verification:
 def inspect_partitions(settings: Settings, probes: int) -> list[Inspected]:
     """Sizes, blocks and balance of every partition, and the recall of searches for `probes` of its offers.
 
-    Raises what `verify_partitions` raises.
+    Of an index in a cluster, what the cluster tells. Raises what `verify_partitions` raises.
     """
     return [_inspected(settings, number, probes, new_cells=False) for number in _partitions(settings)]
 
@@ -75,23 +90,25 @@ def inspect_partitions(settings: Settings, probes: int) -> list[Inspected]:
 def rebuild_partitions(settings: Settings, probes: int) -> list[Inspected]:
     """Makes the index of every partition anew from its state, with new cells, and inspects it.
 
-    Raises what `verify_partitions` raises.
+    Raises what `verify_partitions` raises, and `NoCellsError`.
     """
+    if settings.weaviate.url:
+        raise NoCellsError("expected an index in the matcher's memory: a cluster makes and keeps its graph by itself")
     return [_inspected(settings, number, probes, new_cells=True) for number in _partitions(settings)]
 
 
 def _inspected(settings: Settings, number: int, probes: int, *, new_cells: bool) -> Inspected:
     with _opened(settings, number, new_cells=new_cells) as memory:
         state, index = memory.stores()
-        if not isinstance(index, CellStore):
-            raise NoStateError("expected an index in the matcher's memory: the cluster's is inspected by its own tools")
+        in_cells = isinstance(index, CellStore)
         return Inspected(
             partition=number,
             state=state.counts(),
-            index=index.report(),
-            probe=next(found for found in index.probe(probes) if found is not None),
+            index=index.report() if isinstance(index, CellStore) else _in_cluster(index).report(),
+            probe=next((found for found in memory.probe(probes, seed=0) if found is not None), None),
             assigned=memory.loaded.assigned,
             blocks=_blocks(state) if state.identity.blocks else None,
+            left_out=None if in_cells else LEFT_OUT,
         )
 
 
@@ -109,11 +126,12 @@ def _blocks(state: State) -> Blocks:
     )
 
 
-def _audited(index: IndexStore) -> tuple[str, ...]:
-    """What is wrong in the cluster that holds the index."""
+def _in_cluster(index: IndexStore) -> "WeaviateStore":
+    # The client is an extra, and most matchers do without.
     from index_store.weaviate.store import WeaviateStore
 
-    return index.audit() if isinstance(index, WeaviateStore) else ()
+    assert isinstance(index, WeaviateStore)
+    return index
 
 
 def _partitions(settings: Settings) -> list[int]:

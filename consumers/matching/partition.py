@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from consumers.limit import DeadLetterLimit, Tally, notes_of
+from consumers.matching.counting import Counting
 from consumers.matching.expiring import Expiring
 from consumers.matching.flight import Batch, Flight
 from consumers.matching.follower import Follower
@@ -13,10 +14,9 @@ from consumers.matching.pace import Pace
 from consumers.matching.probing import RecallWatch
 from consumers.refusals import Refusals
 from matcher.clock import Clock
-from matcher.deciding.batch import Decided, Gone, Refused, Skipped, decide_batch
-from matcher.deciding.conditions import Conditions
+from matcher.deciding.batch import Refused, decide_batch
 from matcher.deciding.overlay import Overlay
-from matcher.deciding.steps import Expired, Step, place_of
+from matcher.deciding.steps import Step, place_of
 from matcher.events.envelope import Outgoing, Record
 from matcher.memory import Memory
 from matcher.metrics import Metrics
@@ -72,7 +72,7 @@ class OwnedPartition:
         self._transactions = (make_transactions or Transactions)(
             settings.kafka, f"{settings.matcher.group}-{settings.topics.features}-{number}", metrics, clock
         )
-        self._conditions = Conditions(bundle, metrics)
+        self._counting = Counting(number, memory, bundle, metrics, clock)
         self._limit = DeadLetterLimit(settings.dead_letters, self._topics.features, group, metrics)
         self._flight: Flight[Tallies] = Flight()
         self._refusals = Refusals("matcher")
@@ -100,17 +100,13 @@ class OwnedPartition:
             log.warning("partition %d: still not knowing where to read on: %s", self.number, error)
             return None
 
-    def position(self) -> int:
-        """The offset of the first record of features that the state has not applied."""
-        return self._memory.positions().get((self._topics.features, self.number), 0)
-
     def _begin_following(self) -> int:
         start = self._group.committed(self.number)
         self._limit.forget([self.number])
         if start is None:
             # No offset yet, or Kafka forgot it. Whatever was decided is on `matches`, which is followed to its end, and
             # is recognised by its version: reading it again publishes nothing.
-            start = self.position()
+            start = self._memory.positions().get((self._topics.features, self.number), 0)
         self._follower = Follower(
             self._settings.kafka,
             self._settings.matcher.group,
@@ -132,7 +128,7 @@ class OwnedPartition:
         if self._follower is not None and self._follower.step(seconds):
             self._follower.close()
             self._follower = None
-            self._measure()
+            self._counting.measure()
 
     @property
     def room(self) -> int:
@@ -251,7 +247,7 @@ class OwnedPartition:
             batch, tallies = landed
             self._limit.keep(tallies)
             self._refusals.passed(self._topics.features, self.number, batch.end)
-            self._count(batch)
+            self._counting.count(batch)
 
     def settle(self) -> None:
         """Sees the transaction under way through, for as long as it and applying it may take.
@@ -281,30 +277,3 @@ class OwnedPartition:
             self.release()
         finally:
             self._memory.close()
-
-    def _count(self, batch: Batch) -> None:
-        now = self._clock.now_ms()
-        if batch.records:
-            self._metrics.batch_offers.observe(len(batch.records))
-        for step in batch.steps:
-            if isinstance(step, Decided):
-                self._metrics.decided.labels(step.decision.outcome).inc()
-                seconds = (now - (step.arrival.seen.time_ms or now)) / 1000
-                self._metrics.event_to_decision.observe(max(0.0, seconds))
-            elif isinstance(step, Gone):
-                self._metrics.decided.labels("gone").inc()
-            elif isinstance(step, Expired):
-                self._metrics.expired.inc()
-            elif isinstance(step, Skipped):
-                self._metrics.skipped.labels(step.why).inc()
-            elif isinstance(step, Refused):
-                self._metrics.dead_letters.labels(step.failure.stage, step.failure.reason).inc()
-                log.warning("%s: dead letter (%s): %s", step.record.place, step.failure.reason, step.failure.message)
-        decisions = [step.decision for step in batch.steps if isinstance(step, Decided)]
-        self._conditions.observe([decision.probability for decision in decisions], len(self._memory))
-        self._measure()
-
-    def _measure(self) -> None:
-        self._metrics.index_offers.labels(str(self.number)).set(len(self._memory))
-        self._metrics.index_bytes.labels(str(self.number)).set(self._memory.index_bytes())
-        self._metrics.state_busy.labels(str(self.number)).set(self._memory.state_seconds())

@@ -9,6 +9,7 @@ from consumers.limit import DeadLetterLimitError, stay_visible
 from consumers.loop import Loop
 from consumers.matching.age import Ages
 from consumers.matching.group_offsets import GroupOffsets
+from consumers.matching.opening import Opener
 from consumers.matching.partition import OwnedPartition
 from consumers.matching.standby import Standby
 from consumers.matching.standbys import Standbys
@@ -22,7 +23,7 @@ from matcher.metrics import Metrics
 from matcher.model.bundle import load_bundle
 from matcher.settings import Settings
 from matcher.weaviate_settings import weaviate_settings
-from producers.topic_plan import check
+from producers.topic_plan import check_patiently
 from producers.transaction import Transactions
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,9 @@ def run_matcher(
     with StatusServer(status, settings.process.http_host, own.http_port) as server:
         log.info("metrics, livez and readyz on http://%s:%d", settings.process.http_host, server.port)
         log.info("bundle %s (%s): %s", bundle.name, bundle.fingerprint, bundle.note)
-        check(settings, {topics.features, topics.matches, topics.needs_review, topics.verdicts, topics.dead_letters})
+        needed = {topics.features, topics.matches, topics.needs_review, topics.verdicts, topics.dead_letters}
+        if not check_patiently(settings, needed, lambda: bool(stopping), clock):
+            return
         loop = make_loop(
             settings.kafka,
             own.group,
@@ -100,7 +103,7 @@ def run_matcher(
             return Standby(settings.kafka, own.group, topics, number, memory=memory, bundle=bundle)
 
         standbys = Standbys(
-            open_memory,
+            Opener(open_memory),
             follow,
             GroupOffsets(settings.kafka, own.group, topics.features, clock),
             partitions=topics.universes,

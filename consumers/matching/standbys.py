@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from consumers.matching.group_offsets import GroupOffsets
+from consumers.matching.opening import Opener
 from consumers.matching.standby import Standby
 from matcher.memory import Memory
 from matcher.metrics import Metrics
@@ -18,12 +19,12 @@ class Standbys:
     """At most `most` of the partitions 0 … `partitions` - 1.
 
     Those that this process gave up last come first, since their state is at hand; then the lowest numbers that it does
-    not own.
+    not own. States are opened beside, by `opener`.
     """
 
     def __init__(
         self,
-        open_memory: Callable[[int], Memory],
+        opener: Opener,
         follow: Callable[[int, Memory], Standby],
         offsets: GroupOffsets,
         *,
@@ -31,7 +32,7 @@ class Standbys:
         most: int,
         metrics: Metrics,
     ) -> None:
-        self._open_memory = open_memory
+        self._opener = opener
         self._follow = follow
         self._offsets = offsets
         self._partitions = partitions
@@ -55,13 +56,20 @@ class Standbys:
         """Whether there is more to apply at once."""
         return self._behind
 
-    def take(self, partition: int) -> Memory:
-        """The memory of a partition that is now to be decided: the one that was followed, or else from its file."""
+    def take(self, partition: int) -> Memory | None:
+        """The memory of a partition that is now to be decided: the one that was followed, or else from its file.
+
+        None while that is being opened: to be asked for again, or to `leave`. Raises what opening it raises.
+        """
         standby = self._followed.pop(partition, None)
         if standby is None:
-            return self._open_memory(partition)
+            return self._opener.take(partition)
         self._metrics.forget_standby(partition)
         return standby.release()
+
+    def leave(self, partition: int) -> None:
+        """A partition went away before its memory was open. What has begun by then is followed, if there is room."""
+        self._opener.leave(partition)
 
     def give(self, partition: int, memory: Memory) -> None:
         """Goes on following a partition that was given up, from where its memory stands."""
@@ -73,11 +81,15 @@ class Standbys:
         self._followed[partition] = self._follow(partition, memory)
 
     def step(self, owned: Collection[int], *, beside_work: bool) -> None:
-        """Goes on with all, and begins with one more where there is room. Raises as `Standby.step`."""
+        """Goes on with all, and begins with one more where there is room. `owned`: those to be left alone, since they
+        are decided here or will be. Raises as `Standby.step`, and what opening a state raises."""
+        left = set(self._opener.numbers) - set(owned)
+        for number in left:
+            self._follow_opened(number)
         free = [number for number in range(self._partitions) if number not in owned and number not in self._followed]
         self._complete = not free or len(self._followed) >= self._most
-        if not self._complete:
-            self._followed[free[0]] = self._follow(free[0], self._open_memory(free[0]))
+        if not self._complete and not left:
+            self._follow_opened(free[0])
         self._offsets.ask(self._followed.keys())
         self._behind = False
         for number, standby in self._followed.items():
@@ -91,7 +103,18 @@ class Standbys:
         for number in list(self._followed):
             self._drop(number)
         self._most = 0
+        self._opener.close()
         self._offsets.close()
+
+    def _follow_opened(self, partition: int) -> None:
+        """Goes on with what is being opened. It is freed where there is no room: the partition went away meanwhile."""
+        memory = self._opener.take(partition)
+        if memory is None:
+            return
+        if len(self._followed) < self._most:
+            self._followed[partition] = self._follow(partition, memory)
+        else:
+            memory.close()
 
     def _drop(self, partition: int) -> None:
         self._followed.pop(partition).close()

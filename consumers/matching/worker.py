@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from consumers.loop import LATER, Later
 from consumers.matching.age import Ages
 from consumers.matching.partition import OwnedPartition
 from consumers.matching.standbys import Standbys
@@ -47,16 +48,28 @@ class MatchWorker:
         self._clock = clock
         self._owned: dict[int, OwnedPartition] = {}
         self._waiting: dict[int, list[Record]] = {}
+        self._opening: set[int] = set()  # partitions that are ours and whose state is being opened
         self._broken: dict[int, float] = {}  # partition whose transaction failed → when to ask the log about it
 
-    def assigned(self, partition: int) -> int | None:
+    def assigned(self, partition: int) -> int | Later:
         self._ages.check_awake()
-        owned = self._own(partition, self._standbys.take(partition))
+        memory = self._standbys.take(partition)
+        if memory is None:
+            self._opening.add(partition)
+            start = None
+        else:
+            start = self._take_over(partition, memory)
+        self._announce()
+        return LATER if start is None else start
+
+    def _take_over(self, partition: int, memory: Memory) -> int | None:
+        """Returns where to read on; None when Kafka does not say just now, and `poll` will."""
+        owned = self._own(partition, memory)
+        start: int | None = None
         try:
             start = owned.take_over()
-        except TimeoutError as error:  # Kafka does not answer just now: asked again turn by turn, like after a doubt
+        except TimeoutError as error:  # asked again turn by turn, like after a doubt
             log.warning("partition %d: still not knowing where to read on: %s", partition, error)
-            start = owned.position()
             self._broken[partition] = self._clock.monotonic()
         except BaseException:
             owned.close()
@@ -72,6 +85,9 @@ class MatchWorker:
         """
         self._ages.check_awake()
         for partition in partitions:
+            if partition in self._opening:
+                self._opening.discard(partition)
+                self._standbys.leave(partition)
             self._waiting.pop(partition, None)
             self._broken.pop(partition, None)
             owned = self._owned.pop(partition, None)
@@ -95,7 +111,7 @@ class MatchWorker:
 
     def poll(self) -> Mapping[int, int]:
         self._ages.check_awake()
-        rewinds: dict[int, int] = {}
+        rewinds = self._take_over_opened()
         for partition, owned in self._owned.items():
             if owned.following:
                 owned.follow(FOLLOW_SLICE)
@@ -109,9 +125,21 @@ class MatchWorker:
             elif not owned.following:
                 self._try(partition, partial(self._turn, partition, owned))
         if self._status.holds("assigned"):  # before that it may get what it would follow
-            self._standbys.step(self._owned.keys(), beside_work=bool(self._owned))
+            self._standbys.step(self._owned.keys() | self._opening, beside_work=bool(self._owned))
         self._announce()
         return rewinds
+
+    def _take_over_opened(self) -> dict[int, int]:
+        """Takes over what has been opened since; returns from where to read it."""
+        starts = {}
+        for partition in list(self._opening):
+            memory = self._standbys.take(partition)
+            if memory is not None:
+                self._opening.discard(partition)
+                start = self._take_over(partition, memory)
+                if start is not None:
+                    starts[partition] = start
+        return starts
 
     def _turn(self, partition: int, owned: OwnedPartition) -> None:
         self._work(partition, owned)
@@ -169,6 +197,7 @@ class MatchWorker:
     def _announce(self) -> None:
         behind = {number for number, owned in self._owned.items() if owned.following} | self._broken.keys()
         roles = {number: "taking over" if number in behind else "owner" for number in self._owned}
+        roles |= dict.fromkeys(self._opening, "taking over")
         self._status.set_roles(roles | dict.fromkeys(self._standbys.numbers, "standby"))
         self._status.set("index_loaded", "taking over" not in roles.values())
         self._status.set("standby_warm", self._status.holds("assigned") and self._standbys.warm)

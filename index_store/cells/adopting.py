@@ -7,28 +7,16 @@ vector; what does not come again leaves them, and what is new or differs is writ
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from index_store.cells.entries import Entries, EntryFiles
+from index_store.cells.incoming import check_once, checked_vectors, incoming, single
 from index_store.cells.index import CellIndex
-from index_store.cells.loading import Loaded, half, single
+from index_store.cells.loading import Loaded
 from index_store.cells.ragged import Numbers
-from index_store.store import (
-    BlockCodes,
-    HalfRows,
-    Halves,
-    Rows,
-    Vectors,
-    check_blocks,
-    check_keys,
-    check_sellers,
-    check_vectors,
-)
-
-_STEP: Final = 16_384
+from index_store.store import BlockCodes, HalfRows, Halves, Rows, Vectors
 
 
 class Adopting:
@@ -52,19 +40,15 @@ class Adopting:
         """Put into their cells what is unchanged, and remember the others. Raises `ValueError` for what an upsert
         refuses and for a key that comes twice."""
         entries = self.index.entries
-        for keys, vectors, sellers, blocks in chunks:
-            check_keys(keys)
-            check_sellers("sellers", sellers, len(keys))
-            check_blocks(blocks, len(keys))
+        for keys, vectors, sellers, blocks in incoming(chunks):
             slots = entries.find(keys)
             met = slots[slots >= 0]
-            if self._met[met].any() or len(np.unique(keys)) < len(keys):
-                raise ValueError("the entries to load must have each key once")
+            check_once(keys, met=bool(self._met[met].any()))
             self._met[met] = True
             same = slots >= 0
             same[same] = self._sound[met]
             if vectors.shape != (len(keys), self.index.dim):
-                check_vectors("vectors", single(vectors), self.index.dim, len(keys))
+                checked_vectors(vectors, self.index.dim, len(keys))
             same[same] = self._equal(slots[same], vectors[same])
             at = slots[same]
             self._kept[at] = True
@@ -72,8 +56,8 @@ class Adopting:
             self._append(at, single(vectors[same]), blocks[same])
             other = ~same
             if other.any():
-                few = check_vectors("vectors", single(vectors[other]), self.index.dim)
-                self._others.append(((keys[other], few, sellers[other], blocks[other]), half("vectors", few)))
+                singles, halves = checked_vectors(vectors[other], self.index.dim, int(other.sum()))
+                self._others.append(((keys[other], singles, sellers[other], blocks[other]), halves))
 
     def _equal(self, slots: Numbers, vectors: Vectors | Halves) -> npt.NDArray[np.bool_]:
         """bool[n]: are these still the vectors of these slots?"""
@@ -92,9 +76,7 @@ class Adopting:
         """Everything is in its place. Raises `ValueError` for a key that came twice, `OSError` (disk full)."""
         index = self.index
         if len(self._others):
-            keys = np.concatenate([rows[0] for rows, _ in self._others])
-            if len(np.unique(keys)) < len(keys):
-                raise ValueError("the entries to load must have each key once")
+            check_once(np.concatenate([rows[0] for rows, _ in self._others]))
         moved = index.entries.remove(np.flatnonzero(~self._kept))
         index.lists.rename(*moved)
         index.scales.rename(*moved)

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from typing import Final
 
 import numpy as np
 
 from index_store.cells.balance import Balancer, wanted_cells
 from index_store.cells.codes import Quantiser
 from index_store.cells.entries import Entries, EntryFiles
+from index_store.cells.incoming import check_once, checked_vectors, incoming
 from index_store.cells.index import CellIndex
 from index_store.cells.kmeans import kmeans
-from index_store.store import (
-    NO_BLOCK,
-    BlockCodes,
-    HalfRows,
-    Halves,
-    Rows,
-    Vectors,
-    check_blocks,
-    check_keys,
-    check_sellers,
-    check_vectors,
-)
+from index_store.store import NO_BLOCK, BlockCodes, HalfRows, Rows, Vectors
 
 _STEP: Final = 16_384
 _SAMPLE: Final = 32  # vectors for each cell that the centroids are found from
@@ -37,37 +26,6 @@ class Loaded:
 
     entries: int
     assigned: int
-
-
-def half(name: str, vectors: Vectors) -> Halves:
-    """The same as f16[n, dim]. Raises `ValueError` if that changes any value."""
-    halves = vectors.astype(np.float16)
-    if not np.array_equal(halves, vectors):
-        row, column = np.argwhere(halves != vectors)[0]
-        raise ValueError(
-            f"{name} must be rounded to fp16, which this index keeps; got {vectors[row, column]} in row {row}, "
-            f"column {column}"
-        )
-    return halves
-
-
-T = TypeVar("T")
-
-
-def single(vectors: Vectors | Halves) -> Vectors:
-    """The same as f32[n, dim]; what is neither f16 nor f32 stays as it is."""
-    return cast(Vectors, vectors.astype(np.float32) if vectors.dtype == np.float16 else vectors)
-
-
-def ahead(chunks: Iterable[T]) -> Iterator[T]:
-    """The same, each read in a thread while the one before is worked on."""
-    end = object()
-    coming = iter(chunks)
-    with ThreadPoolExecutor(1) as reader:
-        future = reader.submit(next, coming, end)
-        while (chunk := future.result()) is not end:
-            future = reader.submit(next, coming, end)
-            yield cast(T, chunk)
 
 
 class Loading:
@@ -86,13 +44,9 @@ class Loading:
         """Copy all entries to the files. Raises `ValueError` for what an upsert refuses and for a key that comes
         twice, `OSError` (disk full)."""
         entries = self._entries
-        for keys, vectors, sellers, blocks in chunks:
-            check_keys(keys)
-            halves = half("vectors", check_vectors("vectors", single(vectors), self._dim, len(keys)))
-            check_sellers("sellers", sellers, len(keys))
-            check_blocks(blocks, len(keys))
-            if len(np.unique(keys)) < len(keys) or (entries.find(keys) >= 0).any():
-                raise ValueError("the entries to load must have each key once")
+        for keys, vectors, sellers, blocks in incoming(chunks):
+            _, halves = checked_vectors(vectors, self._dim, len(keys))
+            check_once(keys, met=bool((entries.find(keys) >= 0).any()))
             entries.reserve(len(keys))
             entries.write(entries.add(keys), halves, np.full(len(keys), -1), sellers)
             self._blocks.append(blocks.copy())

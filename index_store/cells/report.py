@@ -42,14 +42,14 @@ def report(index: CellIndex | FlatStore) -> CellReport:
         size, memory = np.zeros(0, np.int64), index.memory_bytes()
     else:
         blocks, size, memory = index.blocks(), index.lists.alive, index.nbytes()
-    counts = np.bincount(blocks[blocks != NO_BLOCK]) if (blocks != NO_BLOCK).any() else np.zeros(1, np.int64)
+    _, counts = np.unique(blocks[blocks != NO_BLOCK], return_counts=True)
     return CellReport(
         exact=isinstance(index, FlatStore),
         entries=len(index),
         bytes=memory,
         brandless=int((blocks == NO_BLOCK).sum()),
-        blocks=int((counts > 0).sum()),
-        largest_block=int(counts.max()),
+        blocks=len(counts),
+        largest_block=int(counts.max(initial=0)),
         cells=len(size),
         cut_off=0 if isinstance(index, FlatStore) else len(index.scales.cut_off),
         empty_cells=int((size == 0).sum()),

@@ -20,6 +20,7 @@ from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, BlockCodes, Vector
 from index_store.weaviate.found import Found, Objects
 from index_store.weaviate.link import Incomplete, Link
 from index_store.weaviate.making import check_collection, make_collection
+from index_store.weaviate.report import ShardReport
 from index_store.weaviate.settings import WeaviateSettings
 
 PAGE: Final = 10_000
@@ -130,6 +131,28 @@ class OfferCollection:
         return self._link.ask(
             "count objects", lambda client: client.collections.get(self.name).aggregate.over_all().total_count or 0
         )
+
+    def shards(self) -> tuple[tuple[ShardReport, ...], tuple[str, ...]]:
+        """Every replica of every shard, by node and shard, and the names of the nodes that are not healthy. Raises
+        `WeaviateAway`."""
+
+        def request(client: WeaviateClient) -> tuple[tuple[ShardReport, ...], tuple[str, ...]]:
+            nodes = sorted(client.cluster.nodes(self.name, output="verbose"), key=lambda node: node.name)
+            replicas = (
+                ShardReport(
+                    node=node.name,
+                    shard=shard.name,
+                    objects=shard.object_count,
+                    queued=shard.vector_queue_length,
+                    status=shard.vector_indexing_status,
+                    compressed=shard.compressed,
+                )
+                for node in nodes
+                for shard in sorted(node.shards or (), key=lambda shard: shard.name)
+            )
+            return tuple(replicas), tuple(node.name for node in nodes if node.status != "HEALTHY")
+
+        return self._link.ask("look at its shards", request)
 
     def id_of(self, key: int, generation: int) -> str:
         """UUIDv5 of an object."""

@@ -38,14 +38,15 @@ from index_store.weaviate.errors import WeaviateAway
 from index_store.weaviate.found import contains
 from index_store.weaviate.gate import Gate
 from index_store.weaviate.link import Link
+from index_store.weaviate.report import ClusterReport
 from index_store.weaviate.searching import Searcher
 from index_store.weaviate.settings import WeaviateSettings
 from index_store.weaviate.writing import MOST_THIN, Writer
 
 
 class WeaviateStore:
-    """Methods may be called from several threads: one writes at a time, and searches go on meanwhile, which see what was
-    written before they began; the cluster deletes between searches. Vectors must be rounded to fp16.
+    """Methods may be called from several threads: one writes at a time, and searches go on meanwhile, which see what
+    was written before they began; the cluster deletes between searches. Vectors must be rounded to fp16.
 
     Every call that needs the cluster waits for it up to the settings' deadline and then raises `WeaviateAway`; an
     `upsert` that raised has changed nothing, and what it left in the cluster is swept later.
@@ -169,6 +170,22 @@ class WeaviateStore:
         with self._writing:
             self._check_open()
             return checking.audit(self._collection, self._directory)
+
+    def report(self) -> ClusterReport:
+        """Sizes here and in the cluster, as `offermatch index inspect` shows them. Raises `WeaviateAway`."""
+        with self._writing:
+            self._check_open()
+            shards, away = self._collection.shards()
+            return ClusterReport(
+                collection=self._collection.name,
+                entries=len(self),
+                bytes=self.memory_bytes(),
+                objects=self._collection.count(),
+                strays=len(self._directory.strays(10**9)),
+                thin=self.thin,
+                shards=shards,
+                away=away,
+            )
 
     def __len__(self) -> int:
         return 0 if self._closed else len(self._directory)

@@ -1,14 +1,14 @@
 """The table of all brands seen: a block for each name, and which blocks an offer may be matched with.
 
 The numbers of blocks follow the order of arrival, so a state that holds numbers holds the names too (`names`, to be
-given back to the constructor). What an offer sees does not: a block is seen exactly if the rule holds for the two
-offers, whatever else the table knows.
+given back to the constructor; of those that it has dropped the numbers are left out). What an offer sees does not: a
+block is seen exactly if the rule holds for the two offers, whatever else the table knows.
 """
 
 import threading
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import extract
@@ -19,6 +19,8 @@ from matcher.brands.names import Brand, brand_named, names_in, read_brand
 #: The block of offers without a brand: everyone sees it, and they see everything.
 BRANDLESS = -1
 
+NO_NAMES: Mapping[str, int] = {}
+
 
 class BrandTable:
     """Finding the compatible ones of a brand looks at names with the same first letters and about as many letters.
@@ -26,12 +28,9 @@ class BrandTable:
     Methods may be called from several threads.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        """A table with these canonical names as blocks 0, 1, …: the `names` of an earlier one.
-
-        ValueError for an empty name, or one that comes twice.
-        """
-        self._brands: list[Brand] = []
+    def __init__(self, names: Mapping[str, int] = NO_NAMES) -> None:
+        """A table with these canonical names and their blocks: the `names` of an earlier one. Raises as `learn`."""
+        self._next = 0
         self._blocks: dict[str, int] = {}
         self._by_key: defaultdict[str, list[int]] = defaultdict(list)
         self._by_part: defaultdict[str, list[int]] = defaultdict(list)
@@ -42,19 +41,24 @@ class BrandTable:
         self.learn(names)
 
     def __len__(self) -> int:
-        return len(self._brands)
+        return len(self._blocks)
 
     @property
-    def names(self) -> Sequence[str]:
-        """The canonical name of each block, by its number."""
-        return [brand.name for brand in self._brands]
+    def names(self) -> Mapping[str, int]:
+        """Canonical names with their blocks, by rising number."""
+        return dict(self._blocks)
 
-    def learn(self, names: Iterable[str]) -> None:
-        """Canonical names for the next blocks. Raises `ValueError` for an empty one, and for one that is known."""
+    def learn(self, names: Mapping[str, int]) -> None:
+        """Canonical names with the numbers of their blocks, by rising number. Raises `ValueError` for an empty name,
+        one that is known, and a number that is not above all before it."""
         with self._lock:
-            for name in names:
-                if not name or name in self._blocks:
-                    raise ValueError(f"expected names of brands, each once, got {name!r} as number {len(self)}")
+            for name, number in names.items():
+                if not name or name in self._blocks or number < self._next:
+                    raise ValueError(
+                        f"expected names of brands, each once and with rising numbers, got {name!r} as number {number} "
+                        f"where the next is {self._next}"
+                    )
+                self._next = number
                 self._add(brand_named(name))
 
     def block(self, text: str | None) -> int:
@@ -95,8 +99,7 @@ class BrandTable:
             return own.union(*(self._by_key[key] for key in keys if key in self._by_key))
 
     def _add(self, brand: Brand) -> int:
-        block = len(self._brands)
-        self._brands.append(brand)
+        block, self._next = self._next, self._next + 1
         self._blocks[brand.name] = block
         if brand.key not in self._by_key:
             self._alike[brand.key[:CERTAIN], len(brand.key)].append(brand.key)

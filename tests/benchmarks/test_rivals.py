@@ -15,6 +15,12 @@ from benchmarks.index.rivals.rival import Offers, Rival
 from index_store.store import NO_BLOCK
 
 COUNT, SPARE, K = 600, 40, 10
+SERVERS = {"milvus", "qdrant"}
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SERVERS else name
+    for name in (*REFERENCES, OURS)
+    if name != "weaviate"
+]
 
 
 class Filled:
@@ -42,7 +48,7 @@ class Filled:
         return set(np.argsort(-scores)[:K].tolist())
 
 
-@pytest.fixture(scope="module", params=[*(name for name in REFERENCES if name != "weaviate"), OURS])
+@pytest.fixture(scope="module", params=OTHERS)
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     yield from _filled(request.param, tmp_path_factory.mktemp("rival"))
 

@@ -1,6 +1,6 @@
 """Two logs in the hands of a test, and a consumer that reads them as librdkafka's does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
@@ -48,23 +48,26 @@ class FakeLog:
         self.topics = {name.replace("_", "-"): list(records) for name, records in topics.items()}
         self.lows = dict.fromkeys(self.topics, 0)
         self.ends = {name: records[-1].offset + 2 if records else 0 for name, records in self.topics.items()}
+        self.hidden: dict[str, int] = {}  # the end of a topic that only `read_uncommitted` sees
         self.consumers: list[FakeConsumer] = []
 
-    def consumer(self, config: object) -> "FakeConsumer":
+    def consumer(self, config: Mapping[str, object]) -> "FakeConsumer":
         """Takes the place of `confluent_kafka.Consumer`."""
-        self.consumers.append(FakeConsumer(self))
+        self.consumers.append(FakeConsumer(self, committed=config["isolation.level"] == "read_committed"))
         return self.consumers[-1]
 
 
 class FakeConsumer:
-    def __init__(self, log: FakeLog) -> None:
+    def __init__(self, log: FakeLog, *, committed: bool = True) -> None:
         self._log = log
+        self._committed = committed
         self.positions: dict[str, int] = {}
         self.paused: set[str] = set()
         self._told: dict[str, int] = {}
         self.closed = False
 
     def assign(self, places: Sequence[TopicPartition]) -> None:
+        self._told = {}
         self.positions = {p.topic: 0 if p.offset == OFFSET_BEGINNING else p.offset for p in places}
 
     def incremental_unassign(self, places: Sequence[TopicPartition]) -> None:
@@ -78,7 +81,8 @@ class FakeConsumer:
         self.paused -= {place.topic for place in places}
 
     def get_watermark_offsets(self, place: TopicPartition, timeout: float = 0, cached: bool = False) -> tuple[int, int]:
-        return self._log.lows[place.topic], self._log.ends[place.topic]
+        end = self._log.ends[place.topic]
+        return self._log.lows[place.topic], end if self._committed else self._log.hidden.get(place.topic, end)
 
     def consume(self, count: int, timeout: float) -> list[FakeMessage]:
         messages: list[FakeMessage] = []

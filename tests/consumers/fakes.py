@@ -1,7 +1,7 @@
 """What stands around a worker: clock, group, transactions, all in the hands of the test."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matcher.events.envelope import Outgoing, Record
@@ -19,6 +19,25 @@ class HandClock:
 
     def monotonic(self) -> float:
         return self.seconds
+
+
+def at_once(job: Callable[[], None]) -> None:
+    """In the place of a thread."""
+    job()
+
+
+class Jobs:
+    """What was to be done beside; done when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def __call__(self, job: Callable[[], None]) -> None:
+        self.waiting.append(job)
+
+    def do(self) -> None:
+        """The next one."""
+        self.waiting.pop(0)()
 
 
 class CommittedElsewhereError(OutcomeUnknownError):

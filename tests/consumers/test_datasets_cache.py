@@ -25,6 +25,7 @@ from matcher.encoders.dummy import DummyEncoder
 from matcher.model.bundle import EncoderFacts
 from matcher.training.dataset import Dataset
 from tests.consumers.datasets_making import DUMMY, LONG_AGO, ROWS, load, load_one, write_photo, write_table
+from tests.examples import examples
 
 
 class Counting(DummyEncoder):
@@ -243,6 +244,7 @@ def process(code: str, *arguments: str | Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_kill_9_keeps_what_was_encoded(tmp_path: Path) -> None:
     folder, cache = many(tmp_path / "shop", 20), tmp_path / "cache"
     assert process(KILLED, folder, cache, "8").wait(60) == -signal.SIGKILL
@@ -251,6 +253,7 @@ def test_kill_9_keeps_what_was_encoded(tmp_path: Path) -> None:
     assert same(dataset, load_one(folder, tmp_path / "other cache")[0])
 
 
+@pytest.mark.slow
 def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     folder, cache = many(tmp_path / "shop", 200), tmp_path / "cache"
     both = [process(KILLED, folder, cache, "1000") for _ in range(2)]
@@ -384,7 +387,7 @@ def test_an_encoder_whose_weights_may_change_elsewhere_has_no_identity() -> None
 @given(
     st.lists(st.tuples(st.binary(min_size=16, max_size=16), st.integers(-60_000, 60_000)), max_size=30), st.integers()
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_vectors_come_back_by_key_whatever_is_asked(
     tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[bytes, int]], seed: int
 ) -> None:

@@ -20,6 +20,7 @@ from matcher.metrics import Metrics
 from matcher.settings import DeadLetters, Topics
 from producers.transaction import AbortedError, FencedError
 from tests.consumers.fakes import FAILURES, FakeBroker, HandClock, record
+from tests.examples import examples
 
 ENCODED = RawFeatures(image=None, text=np.ones(4, np.float16), image_count=0)
 LIMIT = 12
@@ -487,7 +488,7 @@ class EncoderUnderFire(RuleBasedStateMachine):
 
 
 TestEncoderUnderFire = EncoderUnderFire.TestCase
-TestEncoderUnderFire.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestEncoderUnderFire.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)
 
 
 def garbage(*offsets: int):

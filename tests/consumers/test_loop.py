@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicP
 
 import consumers.loop
 import consumers.membership
-from consumers.loop import LogDataLostError, Loop
+from consumers.loop import LATER, Later, LogDataLostError, Loop
 from consumers.membership import PATIENCE
 from consumers.status import Status
 from matcher.events.envelope import Record
@@ -45,6 +45,7 @@ class FakeConsumer:
         self.committed_offset = 40
         self.member = "member-1"
         self.high = 100
+        self.starting = False
         self.closed = False
         self.asked_for: list[int] = []
 
@@ -90,6 +91,8 @@ class FakeConsumer:
         self.paused -= {p.partition for p in partitions}
 
     def seek(self, partition: TopicPartition) -> None:
+        if self.starting:
+            raise KafkaException(KafkaError(KafkaError._STATE))
         self.seeks.append((partition.partition, partition.offset))
 
     def committed(self, partitions: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
@@ -119,14 +122,14 @@ class FakeConsumer:
 class FakeWorker:
     def __init__(self) -> None:
         self.rooms: dict[int, int] = {}
-        self.starts: dict[int, int | None] = {}
+        self.starts: dict[int, int | Later | None] = {}
         self.taken: list[tuple[int, int]] = []
         self.given_up: list[tuple[list[int], bool]] = []
         self.rewinds: dict[int, int] = {}
         self.drained: list[float] = []
         self.closed = 0
 
-    def assigned(self, partition: int) -> int | None:
+    def assigned(self, partition: int) -> int | Later | None:
         return self.starts.get(partition)
 
     def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
@@ -250,6 +253,44 @@ def test_a_pause_does_not_outlive_the_assignment_that_it_was_made_in(bench: Benc
 def test_what_failed_is_read_again_if_it_is_still_ours(bench: Bench):
     bench.run([bench.assign(0)], [lambda: bench.worker.rewinds.update({0: 12, 5: 99})], [])
     assert bench.consumer.seeks == [(0, 12)]
+
+
+def test_what_the_worker_cannot_place_yet_is_not_read_until_it_does(bench: Bench):
+    bench.worker.starts = {0: LATER}
+    bench.run(
+        [bench.assign(0, 1), check(lambda: bench.consumer.paused == {0}), message(0, 0), message(1, 40)],
+        [check(lambda: bench.consumer.paused == {0}), message(0, 1), lambda: bench.worker.rewinds.update({0: 70})],
+        [check(lambda: bench.lag(0) == 30)],
+        [check(lambda: bench.consumer.paused == set()), message(0, 70)],
+    )
+    assert bench.consumer.seeks == [(0, 70)]
+    assert bench.worker.taken == [(1, 40), (0, 70)]
+
+
+def test_what_librdkafka_has_not_begun_with_is_placed_as_soon_as_it_has(bench: Bench):
+    bench.worker.starts = {0: LATER}
+    bench.consumer.starting = True
+    bench.run(
+        [bench.assign(0), lambda: bench.worker.rewinds.update({0: 70})],
+        [check(lambda: bench.consumer.paused == {0}), message(0, 0)],
+        [lambda: setattr(bench.consumer, "starting", False)],
+        [],
+        [check(lambda: bench.consumer.paused == set()), message(0, 70)],
+    )
+    assert bench.consumer.seeks == [(0, 70)]
+    assert bench.worker.taken == [(0, 70)]
+
+
+def test_what_went_away_before_it_was_placed_is_placed_nowhere(bench: Bench):
+    bench.worker.starts = {0: LATER}
+    bench.run(
+        [bench.assign(0)],
+        [lambda: bench.consumer.give("on_lost", 0), lambda: bench.worker.rewinds.update({0: 70})],
+        [lambda: bench.worker.starts.update({0: 17}), bench.assign(0)],
+        [check(lambda: bench.consumer.paused == set()), message(0, 17)],
+    )
+    assert bench.consumer.seeks == []
+    assert bench.worker.taken == [(0, 17)]
 
 
 def test_offsets_are_committed_in_the_name_of_a_member_only(bench: Bench):

@@ -5,6 +5,7 @@ from itertools import chain
 
 import pytest
 
+from consumers.loop import LATER
 from consumers.matching.age import Ages, StoodStillError
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status
@@ -52,9 +53,6 @@ class FakePartition:
             raise TimeoutError("no answer from Kafka in time")
         self.slices_to_follow = 2
         return self.start
-
-    def position(self) -> int:
-        return 3
 
     def follow(self, seconds: float) -> None:
         self.slices_to_follow -= 1
@@ -119,9 +117,14 @@ class FakeStandbys:
         self.steps: list[tuple[set[int], bool]] = []
         self.given: list[tuple[int, str]] = []
         self.closed = False
+        self.cold: set[int] = set()
+        self.left: list[int] = []
 
-    def take(self, partition: int) -> str:
-        return f"memory {partition}"
+    def take(self, partition: int) -> str | None:
+        return None if partition in self.cold else f"memory {partition}"
+
+    def leave(self, partition: int) -> None:
+        self.left.append(partition)
 
     def give(self, partition: int, memory: str) -> None:
         self.given.append((partition, memory))
@@ -183,10 +186,9 @@ def test_it_reads_nothing_and_is_not_ready_before_the_log_was_followed():
 def test_a_partition_that_is_handed_over_while_kafka_is_silent_is_asked_about_turn_by_turn():
     bench = Bench()
     bench.unanswered = 2
-    assert bench.worker.assigned(0) == 3, "from where its state stands, for the time being"
+    assert bench.worker.assigned(0) is LATER
     (owned,) = bench.made
     assert owned.closed == 0
-    bench.read(3, 4)  # what came before it was paused
     for _ in range(2):
         assert bench.worker.room(0) == 0
         assert bench.worker.poll() == {}
@@ -196,8 +198,58 @@ def test_a_partition_that_is_handed_over_while_kafka_is_silent_is_asked_about_tu
         bench.worker.poll()
     bench.read(5)
     bench.worker.poll()
-    assert owned.decided == [[5]], "what it read too early is read again"
+    assert owned.decided == [[5]]
     assert bench.status.ready
+
+
+def test_a_partition_whose_state_is_not_open_is_taken_over_when_it_is_and_holds_up_no_other():
+    bench = Bench()
+    warm = bench.own(1)
+    assert bench.status.ready
+    bench.standbys.cold = {0}
+    assert bench.worker.assigned(0) is LATER
+    assert not bench.status.ready
+    for offset in (7, 8):
+        bench.read(offset, partition=1)
+        assert bench.worker.poll() == {}
+        assert bench.worker.room(0) == 0
+        assert bench.status.report().roles == {"0": "taking over", "1": "owner"}
+        assert bench.standbys.steps[-1] == ({0, 1}, True), "nor is it to be followed"
+    assert warm.decided == [[7], [8]]
+    assert len(bench.made) == 1
+    bench.standbys.cold = set()
+    assert bench.worker.poll() == {0: 5}, "it decides from where the group stands by now"
+    cold = bench.made[-1]
+    assert (cold.number, cold.memory) == (0, "memory 0")
+    assert bench.worker.room(0) == 0, "it follows first"
+    assert not bench.status.ready
+    bench.worker.poll()
+    bench.read(5)
+    bench.worker.poll()
+    assert cold.decided == [[5]]
+    assert bench.status.ready
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_partition_that_goes_away_while_its_state_is_opened_was_never_owned(lost: bool):
+    bench = Bench()
+    bench.standbys.cold = {0}
+    bench.worker.assigned(0)
+    bench.worker.poll()
+    bench.worker.revoked([0], lost=lost)
+    assert bench.status.report().roles == {}
+    bench.standbys.cold = set()
+    assert bench.worker.poll() == {}
+    assert (bench.made, bench.standbys.left, bench.standbys.given) == ([], [0], [])
+    assert bench.standbys.steps[-1] == (set(), False), "it may be followed from now on"
+
+
+def test_kafka_may_be_silent_when_the_state_is_open_at_last():
+    bench = Bench()
+    bench.standbys.cold = {0}
+    bench.worker.assigned(0)
+    bench.standbys.cold, bench.unanswered = set(), 2
+    assert [bench.worker.poll() for _ in range(3)] == [{}, {}, {0: 5}]
 
 
 def test_what_was_read_is_decided_as_one_batch_in_order():

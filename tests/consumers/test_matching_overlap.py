@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 import consumers.matching.partition
 import consumers.matching.worker
 from consumers.limit import DeadLetterLimitError, Tally, read_note
+from consumers.loop import LATER
 from consumers.matching.age import Ages
 from consumers.matching.group_offsets import GroupOffsets
+from consumers.matching.opening import Opener
 from consumers.matching.partition import OwnedPartition
 from consumers.matching.published import published_in
 from consumers.matching.standby import Standby
@@ -37,7 +39,8 @@ from matcher.model.bundle import Bundle
 from matcher.settings import DeadLetters, Kafka, Matcher, Settings
 from producers.decisions import decision_records
 from producers.transaction import AbortedError, FencedError, OutcomeUnknownError, Partition
-from tests.consumers.fakes import HandClock
+from tests.consumers.fakes import HandClock, at_once
+from tests.examples import examples
 from tests.matcher.exact_memory import ExactMemory
 from tests.matcher.making import a_bundle
 from tests.matcher.test_batch import CUTS, Event, record_of, streams
@@ -159,6 +162,7 @@ class Process:
         self.metrics = Metrics()
         self.opened: list[OwnedPartition] = []
         self.memory: Memory
+        self.next = 0
 
         def open_memory(number: int) -> Memory:
             self.memory = Memory(folder, bundle, number, (TOPICS.features, TOPICS.matches), TOPICS.universes)
@@ -182,7 +186,7 @@ class Process:
         offsets = GroupOffsets(Kafka(), "group", TOPICS.features, self.clock)
         self.worker = MatchWorker(
             own,
-            Standbys(open_memory, no_standby, offsets, partitions=1, most=0, metrics=self.metrics),
+            Standbys(Opener(open_memory, at_once), no_standby, offsets, partitions=1, most=0, metrics=self.metrics),
             Ages(Kafka(), TOPICS.matches, TOPICS.tombstone_retention, self.clock),
             batch_size=BATCH,
             patience=5.0,
@@ -192,8 +196,10 @@ class Process:
         self.own()
 
     def own(self) -> None:
-        self.next = self.worker.assigned(0) or 0
-        self.worker.poll()  # follows
+        start = self.worker.assigned(0)
+        if start is not LATER:
+            self.next = start
+        self.next = self.worker.poll().get(0, self.next)  # follows
 
     def read(self, most: int) -> None:
         """What the loop would read now, `most` records at most."""
@@ -306,7 +312,7 @@ def a_log(events: Sequence[Event], spoilt: Sequence[int]) -> list[Record]:
 ENDINGS = ["committed", "committed", "committed", "aborted", "answer lost", "never arrived", "fenced"]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(streams(), CUTS, st.integers(0, 2**32))
 def test_however_long_transactions_take_and_however_they_end_it_is_as_if_one_record_came_after_the_other(
     tmp_path_factory: pytest.TempPathFactory, events: list[Event], spoilt: list[int], seed: int

@@ -136,6 +136,7 @@ def cost(tmp_path, warm: bytes, data: bytes) -> tuple[object, int]:
     return ends, held
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize(
     ("mode", "form", "options", "bytes_a_pixel"),
@@ -160,6 +161,7 @@ def test_a_photo_costs_so_many_bytes_a_pixel_and_no_more(
     assert held <= bytes_a_pixel * 2_000 * 2_000
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize(
     ("data", "ends"),

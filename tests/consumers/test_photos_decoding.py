@@ -14,6 +14,7 @@ from PIL import Image
 from consumers.photos import PhotoLimits
 from consumers.photos.decode import decode
 from consumers.photos.outcome import Photo, PhotoError
+from tests.examples import examples
 
 LIMITS = PhotoLimits(max_pixels=2_000_000, max_side=4_000)
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -112,7 +113,7 @@ def test_broken_exif_does_not_cost_the_photo() -> None:
 
 
 @given(st.integers(30, 1200), st.integers(30, 1200), st.integers(16, 400))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_a_jpeg_comes_smaller_but_never_below_what_the_encoder_wants(width: int, height: int, side: int) -> None:
     photo = decoded(saved(Image.new("RGB", (width, height), RED), "JPEG"), side)
     assert photo.size == (width, height)
@@ -185,7 +186,7 @@ SAMPLES = [
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_damaged_files_end_in_a_photo_or_a_reason_within_the_limits(data: st.DataObject) -> None:
     damaged = bytearray(data.draw(st.sampled_from(SAMPLES)))
     for _ in range(data.draw(st.integers(1, 8))):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import consumers.matching.follower
+import consumers.matching.hanging
 import consumers.matching.standby
 from consumers.matching.follower import Follower
 from consumers.matching.standby import Standby
@@ -21,6 +22,7 @@ from matcher.settings import Kafka
 from tests.consumers.deciding import METRICS, TOPICS, Decided, a_stream, content_of, memory_in
 from tests.consumers.fake_log import FakeLog, FakeMessage
 from tests.consumers.fakes import HandClock
+from tests.examples import examples
 from tests.matcher.making import a_bundle
 from tests.matcher.test_batch import decisions
 
@@ -38,10 +40,15 @@ def standby_on(log: FakeLog, memory: Memory, patched: pytest.MonkeyPatch) -> Sta
     return Standby(Kafka(), "group", TOPICS, 0, memory=memory, bundle=BUNDLE)
 
 
+def follower_on(log: FakeLog, memory: Memory, until: int, patched: pytest.MonkeyPatch, clock: HandClock) -> Follower:
+    for module in (consumers.matching.follower, consumers.matching.hanging):
+        patched.setattr(module, "Consumer", log.consumer)
+    return Follower(Kafka(), "group", TOPICS, 0, until=until, memory=memory, bundle=BUNDLE, clock=clock)
+
+
 def follow(log: FakeLog, memory: Memory, until: int, patched: pytest.MonkeyPatch) -> None:
     """As the one does who takes over."""
-    patched.setattr(consumers.matching.follower, "Consumer", log.consumer)
-    follower = Follower(Kafka(), "group", TOPICS, 0, until=until, memory=memory, bundle=BUNDLE, clock=HandClock())
+    follower = follower_on(log, memory, until, patched, HandClock())
     for _ in range(100):
         if follower.step(1.0):
             follower.close()
@@ -53,7 +60,7 @@ def position(memory: Memory, topic: str) -> int:
     return memory.positions().get((topic, 0), 0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10_000), data=st.data())
 def test_however_it_reads_it_is_never_further_than_what_was_committed_and_takes_over_with_the_same_memory(
     seed: int, data: st.DataObject
@@ -66,11 +73,11 @@ def test_however_it_reads_it_is_never_further_than_what_was_committed_and_takes_
         memory = memory_in(folder / "two", BUNDLE)
         standby = standby_on(log, memory, patched)
         heard: int | None = None
-        batch = 0
+        batch = log.ends[FEATURES] = 0
         for _ in range(data.draw(st.integers(0, 25), label="steps")):
             batch = min(len(decided.committed) - 1, batch + data.draw(st.integers(0, 2)))
             committed, log.ends[MATCHES] = decided.committed[batch]
-            log.ends[FEATURES] = max(log.ends[FEATURES] if heard else 0, committed + data.draw(st.integers(0, 12)))
+            log.ends[FEATURES] = max(log.ends[FEATURES], committed + data.draw(st.integers(0, 12)))
             heard = data.draw(st.sampled_from([heard, committed]))
             standby.step(heard, data.draw(st.integers(1, 5)))
             assert position(memory, FEATURES) <= (heard or 0)
@@ -190,7 +197,7 @@ def compacted(records: list[Record], before: int) -> list[Record]:
     return [r for r in records if r.offset >= before or (last[r.key] == r.offset and r.value is not None)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10_000), features=st.floats(0, 1), matches=st.floats(0, 1))
 def test_a_state_built_anew_from_compacted_logs_holds_what_matches_has_a_row_for(
     seed: int, features: float, matches: float

@@ -1,5 +1,7 @@
 """Which partitions a process follows without owning them: so many, those at hand first, and none that it owns."""
 
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 
 import pytest
@@ -7,10 +9,11 @@ from confluent_kafka import KafkaException, TopicPartition
 
 import consumers.matching.group_offsets
 from consumers.matching.group_offsets import INTERVAL, GroupOffsets
+from consumers.matching.opening import Opener
 from consumers.matching.standbys import MOST, MOST_BESIDE_WORK, Standbys
 from matcher.metrics import Metrics
 from matcher.settings import Kafka
-from tests.consumers.fakes import HandClock
+from tests.consumers.fakes import HandClock, Jobs, at_once
 
 
 class FakeMemory:
@@ -62,12 +65,13 @@ class FakeOffsets:
 
 
 class Bench:
-    def __init__(self, partitions: int = 4, most: int = 2) -> None:
+    def __init__(self, partitions: int = 4, most: int = 2, run: Callable[[Callable[[], None]], None] = at_once) -> None:
         self.opened: list[int] = []
+        self.memories: dict[int, FakeMemory] = {}
         self.metrics, self.offsets = Metrics(), FakeOffsets()
         self.followed: dict[int, FakeStandby] = {}
         self.standbys = Standbys(
-            self.open,  # type: ignore[arg-type]
+            Opener(self.open, run),  # type: ignore[arg-type]
             self.follow,  # type: ignore[arg-type]
             self.offsets,  # type: ignore[arg-type]
             partitions=partitions,
@@ -77,7 +81,8 @@ class Bench:
 
     def open(self, number: int) -> FakeMemory:
         self.opened.append(number)
-        return FakeMemory(number)
+        self.memories[number] = FakeMemory(number)
+        return self.memories[number]
 
     def follow(self, number: int, memory: FakeMemory) -> FakeStandby:
         self.followed[number] = FakeStandby(number, memory)
@@ -177,6 +182,112 @@ def test_closing_frees_every_memory_and_nothing_is_followed_afterwards():
     assert bench.offsets.closed
     bench.steps(0)
     assert not bench.standbys.numbers
+
+
+def test_a_state_is_opened_beside_and_once_however_often_it_is_asked_for():
+    jobs = Jobs()
+    bench = Bench(run=jobs)
+    assert [bench.standbys.take(3) for _ in range(3)] == [None] * 3
+    bench.steps(3)
+    assert (bench.opened, len(jobs.waiting)) == ([], 1), "one at a time"
+    jobs.do()
+    assert bench.standbys.take(3) is bench.memories[3]  # type: ignore[comparison-overlap]
+    assert bench.standbys.take(3) is None, "what was taken belongs to who took it"
+
+
+def test_what_was_freed_is_opened_again():
+    bench = Bench()
+    for _ in range(2):
+        memory = bench.standbys.take(3)
+        assert memory is not None
+        memory.close()
+    assert bench.opened == [3, 3]
+
+
+def test_what_is_opened_to_be_followed_can_be_taken_over_before_it_is_open():
+    jobs = Jobs()
+    bench = Bench(most=1, run=jobs)
+    bench.steps(1)
+    assert not bench.standbys.warm
+    assert bench.standbys.take(0) is None
+    jobs.do()
+    bench.steps(0, 1)
+    assert bench.standbys.take(0) is bench.memories[0]  # type: ignore[comparison-overlap]
+    assert bench.opened == [0]
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_what_went_away_while_it_was_opened_is_followed_where_there_is_room_else_freed(most: int):
+    jobs = Jobs()
+    bench = Bench(most=most, run=jobs)
+    assert bench.standbys.take(2) is None
+    bench.standbys.leave(2)
+    bench.steps()
+    assert list(bench.standbys.numbers) == []
+    jobs.do()
+    bench.steps()
+    assert list(bench.standbys.numbers) == ([2] if most else [])
+    assert bench.memories[2].closed == (not most)
+    assert (bench.opened, jobs.waiting) == ([2], [])
+
+
+def test_what_went_away_before_it_was_opened_is_not():
+    jobs = Jobs()
+    bench = Bench(most=0, run=jobs)
+    assert bench.standbys.take(2) is None
+    assert bench.standbys.take(3) is None
+    bench.standbys.leave(3)
+    jobs.do()
+    bench.steps()
+    assert (bench.opened, jobs.waiting) == ([2], [])
+
+
+def test_a_state_that_cannot_be_opened_is_told_to_whoever_asks_for_it():
+    def broken(number: int) -> FakeMemory:
+        raise OSError(f"no room for {number}")
+
+    jobs = Jobs()
+    opener = Opener(broken, jobs)  # type: ignore[arg-type]
+    assert opener.take(1) is None
+    jobs.do()
+    with pytest.raises(OSError, match="no room for 1"):
+        opener.take(1)
+
+
+def test_closing_frees_what_was_opened_and_what_will_be():
+    jobs = Jobs()
+    bench = Bench(run=jobs)
+    for number in (1, 2, 3):
+        assert bench.standbys.take(number) is None
+    jobs.do()
+    assert bench.standbys.take(2) is None
+    bench.standbys.close()
+    assert bench.memories[1].closed
+    jobs.do()
+    assert bench.memories[2].closed, "it was being opened"
+    assert (bench.opened, jobs.waiting) == ([1, 2], [])
+
+
+def test_opening_holds_up_nobody():
+    """In a thread of its own, as a process does it."""
+    go, threads = threading.Event(), []
+
+    def open_slowly(number: int) -> FakeMemory:
+        threads.append(threading.current_thread())
+        started.set()
+        assert go.wait(30)
+        return FakeMemory(number)
+
+    started = threading.Event()
+    opener = Opener(open_slowly)  # type: ignore[arg-type]
+    assert opener.take(1) is None
+    assert started.wait(30)
+    assert opener.take(1) is None
+    go.set()
+    threads[0].join(30)
+    memory = opener.take(1)
+    assert memory is not None
+    assert len(memory) == 11
 
 
 class Answers:

@@ -7,6 +7,8 @@ import pytest
 from fuzz.framing import framed
 from fuzz.targets import TARGETS
 
+pytestmark = pytest.mark.slow
+
 SIZE = 1_000_000  # Kafka's own limit for a record
 #: A list of one byte an element is 8 bytes for its place and up to 56 for the element; a reader may hold both twice.
 TIMES = 50

@@ -15,6 +15,7 @@ from index_store.cells.keymap import KeyMap
 from index_store.cells.kmeans import kmeans, unit
 from index_store.cells.lists import CellLists
 from index_store.cells.segments import Segments
+from tests.examples import examples
 
 some_keys = st.lists(st.integers(0, 40) | st.integers(2**62, 2**63 - 1), unique=True, max_size=12)
 steps = st.lists(st.tuples(st.sampled_from(["put", "drop"]), some_keys), max_size=30)
@@ -73,7 +74,7 @@ def test_stretches_never_overlap_and_come_free_again(sizes: list[int]) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_lists_hold_each_entry_once_in_its_cell_in_order_of_blocks(seed: int) -> None:
     random = np.random.default_rng(seed)
     lists, entries, next_slot = CellLists(16), {}, 0

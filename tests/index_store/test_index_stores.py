@@ -23,6 +23,7 @@ from index_store.cells.search import Effort
 from index_store.cells.store import CellStore
 from index_store.flat import FlatStore
 from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, Hits, IndexStore, Rows
+from tests.examples import examples
 
 EVERYTHING = Effort(probes=10**6, kept=10**6, fetch=2048, fetch_kept=4096, rank=2048)
 LEAST_FOR_CELLS = 24
@@ -210,12 +211,12 @@ def machine_of(open_in: Open) -> type[RuleBasedStateMachine]:
 @pytest.mark.parametrize("name", STORES)
 def test_any_sequence_of_calls_gives_the_results_of_the_naive_store(name: str) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine_of(opener_of(name)), settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
+        machine_of(opener_of(name)), settings=settings(max_examples=examples(25), stateful_step_count=20, deadline=None)
     )
 
 
 @pytest.mark.parametrize("name", STORES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), dim=st.sampled_from([1, 3, 64, 192]))
 def test_results_among_thousands_are_exact_with_families_twins_and_sellers(name: str, seed: int, dim: int) -> None:
     random = np.random.default_rng(seed)

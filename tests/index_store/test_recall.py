@@ -42,7 +42,7 @@ def test_it_is_the_share_of_the_exact_best_that_a_search_finds(monkeypatch: pyte
     store, flat = filled(OFFERS), FlatStore(DIM)
     flat.upsert(*rows(0, OFFERS))
     (found,) = [step for step in store.probe(40, 5, seed=seed) if step is not None]
-    cells = store._cells
+    cells = store._stages.cells
     assert cells is not None
     chosen = np.random.default_rng(seed).choice(OFFERS, 40, replace=False)
     asked, blocks = cells.entries.exact(chosen), cells.lists.blocks_of(chosen)

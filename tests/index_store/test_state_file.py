@@ -243,12 +243,12 @@ def test_a_file_from_before_blocks_goes_on_without_them_and_is_refused_where_the
     old.close()
     identity = replace(IDENTITY, raw_features=True)
     with State(path, identity) as state:
-        assert state._connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        assert state._file.connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert [blocks.tolist() for *_, blocks in state.live_vectors()] == [[-1]]
         assert state.contents([1])[1].image == b"\x01"
         state.apply(Changes(decisions=[DecisionRow("held", Version(0, 9), "p9", "offer.new_product", 0)]))
         assert [blocks.tolist() for *_, blocks in state.live_vectors()] == [[-1, -1]]
-        assert (state.block_names(), state.block_sizes(), state.audit()) == ([], {None: 2}, ())
+        assert (state.block_names(), state.block_sizes(), state.audit()) == ({}, {None: 2}, ())
     with pytest.raises(StateMismatch, match=r"blocks 0, not 1.*delete .*rebuilt from the log"):
         State(path, replace(identity, blocks=1))
 
@@ -381,7 +381,7 @@ def test_a_process_killed_within_a_batch_leaves_whole_batches_only(path: Path, s
         seen += 1
         if seen == {statement}:
             os.kill(os.getpid(), signal.SIGKILL)
-    state._connection.set_trace_callback(count)
+    state._file.connection.set_trace_callback(count)
     state.apply(batch(1))
     print("applied", seen)
     """
@@ -425,12 +425,12 @@ def test_a_full_disk_is_named_and_nothing_committed_is_lost(path: Path) -> None:
     with State(path, IDENTITY) as state:
         state.apply(batch(range(5)))
         before = (state.counts(), state.positions(), state.ledger(["o1", "o7"]))
-        (pages,) = state._connection.execute("PRAGMA page_count").fetchone()
-        state._connection.execute(f"PRAGMA max_page_count = {pages}")
+        (pages,) = state._file.connection.execute("PRAGMA page_count").fetchone()
+        state._file.connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StateDiskFault, match=r"full.*nothing committed is lost"):
             state.apply(batch(range(5, 5000)))
         assert (state.counts(), state.positions(), state.ledger(["o1", "o7"])) == before
-        state._connection.execute("PRAGMA max_page_count = 1000000")
+        state._file.connection.execute("PRAGMA max_page_count = 1000000")
         state.apply(batch(range(5, 5000)))
         assert state.counts().live == 5000
         assert state.audit() == ()

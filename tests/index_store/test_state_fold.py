@@ -19,6 +19,7 @@ from index_store.rows import Applied, Changes, DecisionRow, FeatureRow, Identity
 from index_store.state import State
 from index_store.store import NO_SELLER
 from index_store.verify import verify
+from tests.examples import examples
 
 DIM = 3
 IDENTITY = Identity(
@@ -87,7 +88,7 @@ def observe(state: State, ids: list[str]) -> Expected:
     contents = state.contents([row.key for row in ledger.values()])
     rows = state.rows([row.key for row in ledger.values()])
     live = {}
-    connection = state._connection
+    connection = state._file.connection
     seen_at = dict(connection.execute("SELECT key, seen_at FROM vectors"))
     names = [*state.block_names(), None]  # NO_BLOCK names the last
     for keys, vectors, codes, blocks in state.live_vectors(chunk=2):
@@ -118,7 +119,7 @@ def observe(state: State, ids: list[str]) -> Expected:
         members={name: members for name, members, _ in products if members},
         founded={name: offset for name, _, offset in products},
         pending=counts.pending,
-        blocks=state.block_names(),
+        blocks=list(state.block_names()),
     )
 
 
@@ -138,7 +139,7 @@ def apply_to_index(index: FlatStore, applied: Applied) -> None:
     index.upsert(applied.keys, applied.vectors, applied.sellers, applied.blocks)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(features=feature_logs, decisions=decision_logs, data=st.data())
 def test_any_interleaving_in_any_batches_with_restarts_ends_in_the_same_state(
     features: list[FeatureRow], decisions: list[DecisionRow], data: st.DataObject
@@ -287,17 +288,40 @@ def test_sellers_keep_their_codes_and_a_missing_one_equals_no_one(state: State) 
 
 def test_blocks_are_numbered_as_the_log_has_them_wherever_features_are_left_out(state: State) -> None:
     first = state.apply(Changes([feature("a", 1, block="nike")], [decision("a", 1, "p")], blocks=["puma", "nike"]))
-    assert (first.new_blocks, first.blocks.tolist()) == (("puma", "nike"), [1])
+    assert (first.new_blocks, first.blocks.tolist()) == ({"puma": 0, "nike": 1}, [1])
     second = state.apply(Changes([feature("b", 2, block="puma"), feature("c", 3)], [decision("b", 2, "q")]))
-    assert (second.new_blocks, second.blocks.tolist()) == ((), [0])
-    assert state.block_names() == ["puma", "nike"]
+    assert (second.new_blocks, second.blocks.tolist()) == ({}, [0])
+    assert state.block_names() == {"puma": 0, "nike": 1}
     state.apply(Changes(decisions=[decision("c", 3, "r")]))
     assert state.block_sizes() == {"nike": 1, "puma": 1, None: 1}
+
+
+def test_blocks_that_nothing_is_in_are_dropped_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    with State(path, IDENTITY) as state:
+        old = [feature("a", n, block=f"old {n}") for n in range(4)]
+        new = [feature("a", 4, block="kept"), feature("held", 5, block="held"), feature("b", 6, block="gone")]
+        state.apply(Changes([*old, *new], [decision("a", n, "p") for n in range(5)]))
+        state.apply(Changes(decisions=[decision("b", 6, None)]))
+        assert state.drop_unused_blocks(7) == 0, "few names are no reason to read all offers"
+        assert state.drop_unused_blocks(5) == 0, "no more than may stay"
+        assert len(state.block_names()) == 7
+        assert state.drop_unused_blocks(4) == 5
+        assert state.block_names() == {"kept": 4, "held": 5}
+    with State(path, IDENTITY) as state:
+        assert state.block_names() == {"kept": 4, "held": 5}
+        applied = state.apply(Changes([feature("c", 7, block="old 0")], [decision("held", 5, "q")]))
+        assert (applied.blocks.tolist(), applied.new_blocks) == ([5], {"old 0": 6})
+        assert state.block_sizes() == {"kept": 1, "held": 1}
+        state.apply(Changes(decisions=[decision("held", 5, None)]))
+        assert state.drop_unused_blocks(0) == 0, "fewer than those in use"
+        assert state.block_names() == {"kept": 4, "held": 5, "old 0": 6}
+        assert state.audit() == ()
 
 
 def test_a_block_that_a_failed_batch_brought_is_not_known(state: State) -> None:
     with pytest.raises(VersionsNotComparable):
         state.apply(Changes([feature("a", 1, block="nike"), replace(feature("a", 2), version=Version(1, 2))]))
-    assert state.block_names() == []
+    assert state.block_names() == {}
     applied = state.apply(Changes([feature("a", 1, block="puma")], [decision("a", 1, "p")]))
     assert applied.blocks.tolist() == [0]

@@ -106,6 +106,6 @@ def test_a_look_reads_no_more_rows_than_it_returns(state: State) -> None:
         steps += 1
         return 0
 
-    state._connection.set_progress_handler(count, 100)
+    state._file.connection.set_progress_handler(count, 100)
     assert len(names(state, 4_000, most=20)) == 20
     assert steps < 20, "hundreds of instructions of SQLite"

@@ -85,7 +85,7 @@ def test_an_entry_with_another_seller_or_in_another_block_is_named(state: State,
         ("UPDATE facts SET value = 'true' WHERE name = 'raw_features'", "a vector without raw features"),
         ("UPDATE vectors SET seller_code = 77 WHERE key = 1", "unknown seller"),
         ("UPDATE vectors SET block = 77 WHERE key = 1", "unknown block"),
-        ("UPDATE blocks SET number = 5", "not numbered one after the other"),
+        ("UPDATE blocks SET number = -5", "negative number"),
         ("UPDATE products SET members = members + 1 WHERE product_id = 'p0'", "another number of members"),
         ("DELETE FROM products WHERE product_id = 'p0'", "are not in the table of products"),
         (
@@ -96,7 +96,7 @@ def test_an_entry_with_another_seller_or_in_another_block_is_named(state: State,
     ],
 )
 def test_a_state_that_contradicts_itself_is_reported(state: State, index: FlatStore, tamper: str, text: str) -> None:
-    state._connection.execute(tamper)
+    state._file.connection.execute(tamper)
     problems = verify(state, index).problems
     assert any(text in problem for problem in problems), problems
 

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from index_store.weaviate.errors import WeaviateAway
 from index_store.weaviate.settings import Consistency, WeaviateSettings
 from index_store.weaviate.store import WeaviateStore
+from tests.examples import examples
 from tests.index_store.cluster_in_memory import CollectionInMemory, Replicas
 from tests.index_store.test_index_stores import (
     DIM,
@@ -116,7 +117,7 @@ def machine_with(consistency: Consistency) -> type[RuleBasedStateMachine]:
 @pytest.mark.parametrize("consistency", ["all", "quorum"])
 def test_replicas_that_come_and_go_and_late_requests_change_no_result(consistency: Consistency) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine_with(consistency), settings=settings(max_examples=20, stateful_step_count=25, deadline=None)
+        machine_with(consistency), settings=settings(max_examples=examples(20), stateful_step_count=25, deadline=None)
     )
 
 

@@ -16,6 +16,7 @@ from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, IndexStore
 from index_store.weaviate.errors import WeaviateMismatch
 from index_store.weaviate.settings import WeaviateSettings
 from index_store.weaviate.store import WeaviateStore
+from tests.examples import examples
 from tests.index_store.test_index_stores import (  # noqa: F401
     Oracle,
     assert_same,
@@ -79,7 +80,7 @@ def test_any_sequence_of_calls_and_restarts_gives_the_results_of_the_naive_store
         return store
 
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine_of(open_in), settings=settings(max_examples=6, stateful_step_count=12, deadline=None)
+        machine_of(open_in), settings=settings(max_examples=examples(6), stateful_step_count=12, deadline=None)
     )
 
 

@@ -27,6 +27,7 @@ from matcher.model.projection import project
 from matcher.money import numbers_of
 from matcher.verifier.scoring import cosine_pairs
 from matcher.verifier.traits import read_traits
+from tests.examples import examples
 from tests.matcher.exact_memory import ExactMemory, sees
 from tests.matcher.making import a_bundle, features_of, features_record_of, half, withdrawal_record_of
 
@@ -228,7 +229,7 @@ BUNDLES = st.builds(
     exclude_own_seller=st.booleans(),
     margin=st.sampled_from([0.0, 0.05, 0.5]),
 )
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TWINS_OF_FOUR = [Event(offer, 100 + n, "shirt") for n, offer in enumerate("abcde")]
 
@@ -248,7 +249,7 @@ def test_wherever_a_stream_is_cut_the_decisions_are_those_of_one_by_one(
     assert outcomes(cut) == outcomes(decide(records, bundle, range(1, len(records))))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(streams(), CUTS, BUNDLES)
 @example([Event(offer, 200 - n, "shirt") for n, offer in enumerate("abcdefgh")], [1, 2, 3, 4, 5, 6, 7], a_bundle())
 @example([Event(offer, 200 - n, "shirt") for n, offer in enumerate("abcdefgh")], [3, 7], a_bundle())

@@ -28,6 +28,7 @@ from matcher.verifier.evidence import KIND_OF
 from matcher.verifier.model import Verifier
 from matcher.verifier.scoring import VerifierScorer, traits_of
 from matcher.verifier.traits import Traits, read_traits
+from tests.examples import examples
 from tests.matcher.exact_memory import ExactMemory
 from tests.matcher.making import a_bundle, features_of, features_record_of
 from tests.matcher.test_batch import (
@@ -69,7 +70,7 @@ def bundles(verifier: Verifier) -> Sequence[Bundle]:
     )
 
 
-SOME = settings(max_examples=18, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=examples(18), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @SOME

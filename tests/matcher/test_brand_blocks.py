@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import matcher.memory
 from index_store.errors import StateMismatch
 from index_store.store import ANY_BLOCK, NO_BLOCK
 from index_store.verify import verify
@@ -19,6 +20,7 @@ from matcher.evaluation.blocking import brand_rule
 from matcher.events.offer import Offer
 from matcher.memory import Memory, Published
 from matcher.model.bundle import Bundle
+from tests.examples import examples
 from tests.matcher.exact_memory import sees
 from tests.matcher.making import a_bundle
 from tests.matcher.test_batch import (
@@ -60,12 +62,34 @@ def branded_streams(draw: st.DrawFn) -> list[Event]:
     return events
 
 
+def brands_in(memory: Memory) -> dict[str, str | None]:
+    """The brand of each live offer, whatever the number of its block."""
+    _, of_offer = blocks_in(memory)
+    names = {number: name for name, number in memory.stores()[0].block_names().items()}
+    return {offer: names[block] if block != NO_BLOCK else None for offer, block in of_offer.items()}
+
+
+def brands_by_the_book(events: Sequence[Event], bundle: Bundle) -> dict[str, str | None]:
+    names, of_offer = blocks_by_the_book(events, bundle)
+    return {offer: names[block] if block != NO_BLOCK else None for offer, block in of_offer.items()}
+
+
 def opened(folder: Path, bundle: Bundle) -> Memory:
     return Memory(folder, bundle, 0, TOPICS, 1)
 
 
 def branded(offer: str, version: int, brand: str | None, title: str | None = None) -> Event:
     return Event(offer, version, "shirt", None, None, brand, title)
+
+
+#: One offer that changes its brand again and again, and another that takes up an old one.
+REPLACED = [
+    branded("a", 1, "Nike"),
+    branded("a", 2, "Puma"),
+    branded("a", 3, "Fila"),
+    branded("a", 4, "Asics"),
+    branded("b", 5, "Puma"),
+]
 
 
 @QUICK
@@ -77,12 +101,20 @@ def test_wherever_a_branded_stream_is_cut_the_decisions_are_those_of_one_by_one(
     assert [told(step) for step in decide(records_of(events), bundle, cuts)] == by_the_book(events, bundle)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(branded_streams(), CUTS, st.sets(st.integers(0, 8)), BUNDLES)
-@example([branded(offer, 100 + n, BRANDS[n]) for n, offer in enumerate("abcdefgh")], [3, 5], {1}, a_bundle())
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(branded_streams(), CUTS, st.sets(st.integers(0, 8)), BUNDLES, st.booleans())
+@example([branded(offer, 100 + n, BRANDS[n]) for n, offer in enumerate("abcdefgh")], [3, 5], {1}, a_bundle(), False)
+@example(REPLACED, [1, 2, 3, 4], {1, 2, 3, 4}, a_bundle(brand_blocks=True), True)
 def test_so_it_is_with_a_state_that_is_closed_and_opened_in_between(
-    tmp_path_factory: pytest.TempPathFactory, events: list[Event], cuts: list[int], restarts: set[int], bundle: Bundle
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    events: list[Event],
+    cuts: list[int],
+    restarts: set[int],
+    bundle: Bundle,
+    forgetful: bool,
 ) -> None:
+    monkeypatch.setattr(matcher.memory, "MOST_UNUSED", 0 if forgetful else 1_000)
     folder, records = tmp_path_factory.mktemp("state"), records_of(events)
     steps: list[Step] = []
     memory = opened(folder, bundle)
@@ -97,12 +129,28 @@ def test_so_it_is_with_a_state_that_is_closed_and_opened_in_between(
         assert found.ok, found.problems
     try:
         assert [told(step) for step in steps] == by_the_book(events, bundle)
-        assert blocks_in(memory) == blocks_by_the_book(events, bundle)
+        if forgetful:
+            assert brands_in(memory) == brands_by_the_book(events, bundle)
+        else:
+            assert blocks_in(memory) == blocks_by_the_book(events, bundle)
     finally:
         memory.close()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_start_forgets_brands_that_no_live_offer_has_if_they_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matcher.memory, "MOST_UNUSED", 2)
+    bundle, records = a_bundle(brand_blocks=True), records_of(REPLACED)
+    for end, names in ((3, ["nike", "puma", "fila"]), (4, ["nike", "puma", "fila", "asics"]), (5, ["asics", "puma"])):
+        memory = opened(tmp_path, bundle)
+        at = memory.positions().get(("offer-features", 0), 0)
+        memory.apply_steps(decide_batch(records[at:end], memory, bundle, METRICS), {("offer-features", 0): end})
+        assert list(memory.stores()[0].block_names()) == names
+        memory.close()
+
+
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(branded_streams(), CUTS, CUTS, BUNDLES)
 def test_who_follows_the_log_numbers_blocks_as_who_decided(
     tmp_path_factory: pytest.TempPathFactory, events: list[Event], cuts: list[int], others: list[int], bundle: Bundle
@@ -150,7 +198,7 @@ def blocks_in(memory: Memory) -> tuple[list[str], dict[str, int]]:
     for keys, _, _, blocks in state.live_vectors():
         rows = state.rows(keys)
         of_offer |= {rows[key].offer_id: block for key, block in zip(keys.tolist(), blocks.tolist(), strict=True)}
-    return state.block_names(), of_offer
+    return list(state.block_names()), of_offer
 
 
 def blocks_by_the_book(events: Sequence[Event], bundle: Bundle) -> tuple[list[str], dict[str, int]]:

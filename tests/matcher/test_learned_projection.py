@@ -27,6 +27,7 @@ from matcher.model.bundle import (
 from matcher.model.network import Layer, Network
 from matcher.model.projection import check_features, modality_parts, project, project_arrays, stack
 from matcher.money import numbers_of
+from tests.examples import examples
 from tests.matcher.making import a_bundle, features_of
 from tests.matcher.test_projection import FEATURES, IMAGE, TEXT, made
 
@@ -84,7 +85,7 @@ def plain(features, bundle: Bundle) -> np.ndarray:
 
 
 @KINDS
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(batch=st.lists(FEATURES, min_size=1, max_size=8), random=st.randoms(use_true_random=False))
 def test_an_embedding_has_the_same_bits_in_every_batch(kind, batch, random) -> None:
     bundle = BUNDLES[kind]

@@ -20,6 +20,7 @@ from matcher.events.offer import Offer
 from matcher.events.place import Version
 from matcher.memory import Memory
 from matcher.model.bundle import Bundle
+from tests.examples import examples
 from tests.matcher import test_brand_blocks
 from tests.matcher.exact_memory import ExactMemory
 from tests.matcher.making import a_bundle
@@ -107,7 +108,7 @@ def decide_overlapping(
 TWINS = [Event(offer, 100 + n, "shirt", "x") for n, offer in enumerate("abcdefg")]
 
 
-@settings(QUICK, max_examples=80)
+@settings(QUICK, max_examples=examples(80))
 @given(streams(), CUTS, BUNDLES, st.integers(0, 2**32))
 @example([*TWINS, Event("h", 120, "shirt", "y")], [2, 4, 7], a_bundle(), 3)
 @example(
@@ -128,14 +129,14 @@ def test_however_far_applying_lags_behind_the_decisions_are_those_of_one_by_one(
     assert outcomes(steps) == outcomes(decide(records, bundle, range(1, len(records))))
 
 
-@settings(QUICK, max_examples=40)
+@settings(QUICK, max_examples=examples(40))
 @given(test_brand_blocks.branded_streams(), CUTS, test_brand_blocks.BUNDLES, st.integers(0, 2**32))
 def test_so_it_is_with_blocks_of_brands(events: list[Event], cuts: list[int], bundle: Bundle, seed: int) -> None:
     steps = decide_overlapping(records_of(events), bundle, cuts, random.Random(seed))
     assert [told(step) for step in steps] == by_the_book(events, bundle)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(streams(), CUTS, BUNDLES, st.integers(0, 2**32))
 def test_so_it_is_over_the_state_and_the_index_of_the_matcher(
     tmp_path_factory: pytest.TempPathFactory, events: list[Event], cuts: list[int], bundle: Bundle, seed: int
@@ -160,7 +161,7 @@ def test_so_it_is_over_the_state_and_the_index_of_the_matcher(
     assert [told(step) for step in steps] == by_the_book(events, bundle)
 
 
-@settings(QUICK, max_examples=80)
+@settings(QUICK, max_examples=examples(80))
 @given(streams(), st.integers(0, 30), st.integers(0, 2**32), st.booleans())
 def test_what_lies_over_the_memory_is_what_the_memory_will_be(
     events: list[Event], cut: int, seed: int, exclude: bool

@@ -38,6 +38,7 @@ def test_it_is_complete_and_unchanged(starter: Bundle) -> None:
     assert starter.pair_verifier is not None
 
 
+@pytest.mark.slow
 def test_it_is_for_the_starter_encoder_as_it_is_now(starter: Bundle) -> None:
     encoder = load_encoder(EncoderSpec(name="starter", device="cpu", precision="fp32"))
     assert starter.encoder.fingerprint == encoder.fingerprint

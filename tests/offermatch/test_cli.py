@@ -47,6 +47,7 @@ def test_a_missing_table_is_one_line_that_names_it(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_bundle_that_was_edited_is_refused(tmp_path: Path) -> None:
     shown = offermatch("bundle", "show", "untrained")
     bundle = json.loads(shown.stdout)
@@ -58,11 +59,13 @@ def test_a_bundle_that_was_edited_is_refused(tmp_path: Path) -> None:
     assert "expected fingerprint" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_shipped_bundle_is_for_the_starter_encoder() -> None:
     bundle = json.loads(offermatch("bundle", "show", "untrained").stdout)
     assert bundle["encoder"]["model"] == "starter"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -90,6 +93,7 @@ def test_a_bad_argument_is_an_answer_and_no_traceback(arguments: list[str], says
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_open_clip_model_without_weights_names_the_settings() -> None:
     done = offermatch("bundle", "untrained", "--out", "/nowhere", OFFERMATCH_ENCODER_MODEL="ViT-B-32")
     assert done.returncode == 1

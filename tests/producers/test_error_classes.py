@@ -1,6 +1,7 @@
 """What becomes of a transaction on every class of error that librdkafka tells apart: docs/errors.md is its table."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import producers.transaction
 from matcher.events.envelope import Outgoing
 from matcher.metrics import Metrics
 from matcher.settings import Kafka
+from producers.missing import PATIENCE
 from producers.transaction import (
     AbortedError,
     FencedError,
@@ -33,6 +35,7 @@ class FakeProducer:
 
     plans: dict[str, list[BaseException]]
     refuse: dict[bytes, KafkaError]
+    gone: bool
     calls: list[str]
     clock: HandClock
 
@@ -68,6 +71,12 @@ class FakeProducer:
     def commit_transaction(self, timeout: float) -> None:
         self._step("commit_transaction")
 
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        if self.plans.get("list_topics"):
+            raise self.plans["list_topics"].pop(0)
+        error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART) if self.gone else None
+        return SimpleNamespace(topics={topic: SimpleNamespace(error=error)})
+
     def purge(self) -> None:
         self.open.clear()
 
@@ -95,7 +104,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock, self.metrics = HandClock(), Metrics()
         FakeProducer.plans, FakeProducer.refuse, FakeProducer.calls = {}, {}, []
-        FakeProducer.clock = self.clock
+        FakeProducer.clock, FakeProducer.gone = self.clock, False
         self.transactions = Transactions(Kafka(transaction_timeout=10), "id", self.metrics, self.clock)
 
     def plan(self, call: str, *errors: KafkaError) -> None:
@@ -235,3 +244,47 @@ def test_what_no_waiting_helps_against_says_what_to_do(bench: Bench, call: str, 
         bench.plan(call, KafkaError(code, fatal=call == "init_transactions"))
     with pytest.raises(UnpublishableError, match=remedy):
         bench.begin_and_publish()
+
+
+def fail(bench: Bench, after: float = 0.0) -> None:
+    """A transaction that fails, and a new producer after so many seconds."""
+    bench.plan("send_offsets_to_transaction", ABORTABLE)
+    with pytest.raises(AbortedError):
+        bench.publish()
+    bench.clock.seconds += after
+    assert bench.transactions.init_again(1.0)
+
+
+def test_a_topic_that_is_gone_ends_the_process_once_kafka_has_said_so_for_long_enough(bench: Bench):
+    bench.transactions.init()
+    FakeProducer.gone = True
+    fail(bench)
+    fail(bench, PATIENCE / 2)
+    bench.plan("send_offsets_to_transaction", ABORTABLE)
+    with pytest.raises(AbortedError):
+        bench.publish()
+    bench.clock.seconds += PATIENCE / 2
+    with pytest.raises(UnpublishableError, match="topic matches has been missing"):
+        bench.transactions.init_again(1.0)
+
+
+@pytest.mark.parametrize("how", ["seen", "written to"])
+def test_a_topic_that_was_there_in_between_is_not_gone(bench: Bench, how: str):
+    """Brokers that have just started may not know it yet."""
+    bench.transactions.init()
+    FakeProducer.gone = True
+    fail(bench)
+    FakeProducer.gone = False
+    if how == "seen":
+        fail(bench)
+    else:
+        bench.publish()
+    FakeProducer.gone = True
+    fail(bench, 2 * PATIENCE)
+
+
+def test_a_question_for_a_topic_that_is_not_answered_says_nothing(bench: Bench):
+    bench.transactions.init()
+    for _ in range(3):
+        bench.plan("list_topics", UNCLASSED)
+        fail(bench, PATIENCE)

@@ -24,6 +24,7 @@ from producers.marketplace.draws import Draws
 from producers.marketplace.layout import BLOCK, Layout, _permuted
 from producers.marketplace.listing import write_price
 from producers.marketplace.sellers import MARKETS, seller_of
+from tests.examples import examples
 
 ROOT = Path(__file__).parents[2]
 # Everything that a market says, and three of its photos, as one digest.
@@ -63,6 +64,7 @@ def _digest(seed: int, hash_seed: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_bytes_from_one_seed_and_others_from_another() -> None:
     first = _digest(5, "0")
     assert first == _digest(5, "4242")
@@ -100,7 +102,7 @@ def test_sellers_show_one_to_five_photos(entries: list[MarketOffer]) -> None:
     assert set(counts) == {1, 2, 3, 4, 5}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(seed=st.integers(0, 2**32), sellers=st.integers(1, 40), offers=st.integers(0, 600))
 def test_a_seller_lists_a_product_at_most_once(seed: int, sellers: int, offers: int) -> None:
     layout = Layout(seed, sellers)

@@ -17,6 +17,7 @@ from matcher.events.reading import read_offer
 from producers.marketplace import Marketplace
 from producers.marketplace.table import FolderRefusedError, Plan, planned, write_table
 from producers.tables import BadRow, open_table
+from tests.examples import examples
 
 ROOT = Path(__file__).parents[2]
 PLAN = Plan(seed=5, offers=40, sellers=7)
@@ -110,7 +111,7 @@ def test_processes_that_draw_end_with_the_one_that_started_them_however_it_ends(
         os.close(child)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 50), per_style=st.integers(1, 5), offers=st.integers(1, 300))
 def test_no_style_has_more_offers_than_allowed_and_the_first_ones_are_those_that_stay(
     seed: int, per_style: int, offers: int

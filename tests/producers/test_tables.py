@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from matcher.events import read_offer
 from producers.tables import BadRow, TableRow, TableUnusable, open_table
 from producers.tables.lines import MAX_ROW
+from tests.examples import examples
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -316,7 +317,7 @@ def test_reading_is_lazy_and_says_how_far_it_is(tmp_path: Path) -> None:
     assert table.fraction() == 1.0
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)), max_size=8))
 def test_whatever_a_csv_writer_wrote_comes_back(tmp_path: Path, titles: list[tuple[str]]) -> None:
     text = io.StringIO(newline="")
@@ -327,7 +328,7 @@ def test_whatever_a_csv_writer_wrote_comes_back(tmp_path: Path, titles: list[tup
     assert [event(row).get("title", "") for row in rows] == [title for (title,) in titles]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.sampled_from(["o.csv", "o.jsonl", "o.parquet"]))
 def test_no_bytes_whatever_break_the_reading(tmp_path: Path, content: bytes, name: str) -> None:
     head = {"o.csv": b"offer_id,title\n", "o.jsonl": b'{"offer_id": "a"}\n', "o.parquet": b""}[name]

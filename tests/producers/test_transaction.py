@@ -1,21 +1,25 @@
 """Transactions on a real Kafka: all or nothing, one producer for each id, and no call that hangs."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from matcher.clock import SystemClock
+from matcher.clock import Clock, SystemClock
 from matcher.events.envelope import Outgoing
 from matcher.metrics import Metrics
 from matcher.settings import Kafka
+from producers.missing import PATIENCE
 from producers.transaction import (
     AbortedError,
     FencedError,
     NotOwnerError,
+    OutcomeUnknownError,
     RefusedError,
     Transactions,
     UnpublishableError,
@@ -37,9 +41,9 @@ class Bench:
         self.consumer = Consumer(config | {"isolation.level": "read_committed", "log_level": 0})
         self.made: list[Transactions] = []
 
-    def transactions(self, timeout: float = 10.0) -> Transactions:
+    def transactions(self, timeout: float = 10.0, clock: Clock | None = None) -> Transactions:
         kafka = Kafka(bootstrap=self.bootstrap, transaction_timeout=timeout, properties={"log_level": "0"})
-        made = Transactions(kafka, self.id, self.metrics, SystemClock())
+        made = Transactions(kafka, self.id, self.metrics, clock or SystemClock())
         self.made.append(made)
         return made
 
@@ -48,8 +52,12 @@ class Bench:
         metadata = self.consumer.consumer_group_metadata()
         return transactions.publish(records, {(self.topic, 0): upto}, metadata, **more)
 
-    def read(self) -> list[bytes | None]:
-        return read(self.bootstrap, self.topic)
+    def read(self, least: int = 0) -> list[bytes | None]:
+        """What a reader sees now; or once it sees so many: markers are written after a commit is answered."""
+        deadline = time.monotonic() + 30
+        while len(seen := read(self.bootstrap, self.topic)) < least and time.monotonic() < deadline:
+            pass
+        return seen
 
     def committed(self) -> int:
         (position,) = self.consumer.committed([TopicPartition(self.topic, 0)], timeout=30)
@@ -75,7 +83,7 @@ def test_records_and_offsets_appear_together(bench: Bench):
     transactions = bench.transactions()
     transactions.init()
     assert bench.publish(transactions, b"a", b"b", upto=2) == {(bench.topic, 0): 2}
-    assert bench.read() == [b"a", b"b"]
+    assert bench.read(least=2) == [b"a", b"b"]
     assert bench.committed() == 2
     # The marker of the first transaction has a place of its own in the log.
     assert bench.publish(transactions, b"c", upto=3) == {(bench.topic, 0): 4}
@@ -98,7 +106,7 @@ def test_of_a_transaction_that_fails_nothing_is_left(bench: Bench):
         bench.publish(transactions, b"good", too_large, upto=9)
     assert transactions.init_again(30.0)
     bench.publish(transactions, b"after", upto=2)
-    assert bench.read() == [b"before", b"after"]
+    assert bench.read(least=2) == [b"before", b"after"]
     assert bench.committed() == 2
     assert (bench.count("aborted"), bench.count("committed")) == (1, 2)
 
@@ -112,7 +120,7 @@ def test_what_a_predecessor_left_open_is_ended(bench: Bench):
     successor = bench.transactions()
     successor.init()
     bench.publish(successor, b"after")
-    assert bench.read() == [b"after"], "nothing hides what comes behind"
+    assert bench.read(least=1) == [b"after"], "nothing hides what comes behind"
 
 
 def test_a_successor_fences_its_predecessor(bench: Bench):
@@ -123,7 +131,7 @@ def test_a_successor_fences_its_predecessor(bench: Bench):
     bench.publish(successor, b"second", upto=2)
     with pytest.raises(FencedError):
         bench.publish(predecessor, b"third", upto=3)
-    assert bench.read() == [b"first", b"second"]
+    assert bench.read(least=2) == [b"first", b"second"]
     assert bench.committed() == 2
 
 
@@ -189,8 +197,32 @@ def test_a_call_of_the_library_that_hangs_does_not_hang_us(bench: Bench):
     assert transactions.init_again(30.0)
     bench.publish(transactions, b"after", upto=2)
     hanging.released.set_result(None)
-    assert bench.read() == [b"before", b"after"]
+    assert bench.read(least=2) == [b"before", b"after"]
     assert bench.committed() == 2
+
+
+class Ahead(SystemClock):
+    """A clock that can be put forward."""
+
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.seconds
+
+
+def test_a_topic_that_is_deleted_at_work_ends_the_process_when_it_stays_away(bench: Bench):
+    clock = Ahead()
+    transactions = bench.transactions(timeout=4.0, clock=clock)
+    transactions.init()
+    bench.publish(transactions, b"before")
+    admin = AdminClient({"bootstrap.servers": bench.bootstrap})
+    admin.delete_topics([bench.topic])[bench.topic].result()
+    with pytest.raises((AbortedError, OutcomeUnknownError)):
+        bench.publish(transactions, b"nowhere to go")
+    assert transactions.init_again(30.0), "it may come back"
+    clock.seconds += PATIENCE
+    with pytest.raises(UnpublishableError, match=rf"{bench.topic} has been missing.*topics create"):
+        transactions.init_again(30.0)
 
 
 class Dated:

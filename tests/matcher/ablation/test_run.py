@@ -21,6 +21,7 @@ def a_row_of(model):
     return msgspec.structs.replace(a_row(), model=model)
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_nothing_and_says_the_same(tmp_path) -> None:
     first, told = run(tmp_path, PAIR)
     assert told[-1].computed == 4

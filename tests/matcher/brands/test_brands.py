@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matcher.brands import BRANDLESS, READING, BrandTable, compatible, read_brand
 from matcher.brands.names import names_in
 from matcher.brands.words import ALIASES, ARTICLES, JOINING, LEGAL, NO_BRAND
+from tests.examples import examples
 
 SPELLINGS = [
     ["H&M", "H & M", "h &amp; m", "Hennes & Mauritz", "HENNES and MAURITZ AB", "H and M", "H＆M"],
@@ -98,10 +99,24 @@ def test_a_table_goes_on_from_its_names() -> None:
     assert [again.compatible(text) for text in texts] == [table.compatible(text) for text in texts]
 
 
-@pytest.mark.parametrize("names", [["nike", "nike"], [""]])
-def test_names_that_cannot_be_of_a_table_are_refused(names: list[str]) -> None:
-    with pytest.raises(ValueError, match="expected names of brands, each once"):
+def test_a_table_of_which_names_were_dropped_leaves_their_numbers_out() -> None:
+    table = BrandTable({"nike": 3, "puma": 7})
+    assert len(table) == 2
+    assert [table.block("Nike"), table.block("Puma"), table.block("Asics")] == [3, 7, 8]
+    assert table.compatible("Nikee") == {3}
+    assert table.names == {"nike": 3, "puma": 7, "asics": 8}
+
+
+@pytest.mark.parametrize("names", [{"": 0}, {"nike": -1}, {"nike": 1, "puma": 1}, {"nike": 1, "puma": 0}])
+def test_names_that_cannot_be_of_a_table_are_refused(names: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="expected names of brands, each once and with rising numbers"):
         BrandTable(names)
+
+
+def test_a_name_is_learned_once() -> None:
+    table = BrandTable({"nike": 0})
+    with pytest.raises(ValueError, match="each once"):
+        table.learn({"nike": 1})
 
 
 @given(st.text(max_size=60) | st.text(st.characters(max_codepoint=0x2FF), max_size=60))
@@ -122,7 +137,7 @@ near = st.sampled_from(NEAR.split(","))
 names = near | st.lists(words, min_size=1, max_size=4).map(" ".join)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.lists(names, max_size=12), names, st.lists(words, max_size=6).map(" ".join), st.randoms())
 def test_the_table_finds_what_the_rule_says_in_whatever_order_brands_come(brands, asked, title, random) -> None:
     expected = {
@@ -140,7 +155,7 @@ def test_the_table_finds_what_the_rule_says_in_whatever_order_brands_come(brands
         late.block(text)
     for table in (early, late):
         seen = table.seen_by(asked, title)
-        assert {table.names[block] for block in seen} == expected
+        assert {name for name, block in table.names.items() if block in seen} == expected
 
 
 @given(names, names)

@@ -9,6 +9,7 @@ from matcher.evaluation import retrieval
 from matcher.evaluation.decisions import ask
 from matcher.evaluation.retrieval import nearest
 from matcher.evaluation.visibility import Visibility, codes, have_match, visibility_of
+from tests.examples import examples
 from tests.matcher.evaluation.making import a_dataset, directions
 
 NO_RULES = Visibility()
@@ -62,7 +63,7 @@ worlds = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(worlds, st.booleans(), st.booleans(), st.booleans(), st.integers(1, 6), st.integers(1, 40))
 def test_the_search_finds_what_a_plain_one_finds(world, exclude, stream, hide, k, chunk) -> None:
     vectors = directions([angle for angle, _, _ in world])

@@ -11,6 +11,7 @@ from matcher.events.place import Place, Version
 from matcher.expiry import Expiry
 from matcher.rollout import ForeignFeatures
 from matcher.rollout.result import Count, Flip, Rollout
+from tests.examples import examples
 from tests.matcher.making import withdrawal_record_of
 from tests.matcher.rollout.making import (
     BY_IMAGE,
@@ -35,7 +36,7 @@ def flips(rollout: Rollout) -> dict[tuple[str, str], int]:
     return {(flip.before, flip.after): flip.count for flip in rollout.flips}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     events=st.lists(
         st.tuples(st.sampled_from("abcdef"), st.sampled_from([None, SHIRT, COLLAR, JACKET, SHOE])), max_size=14

@@ -16,6 +16,7 @@ from matcher.training.calibration import (
     joined,
 )
 from matcher.training.labelled import Unlearnable
+from tests.examples import examples
 from tests.matcher.evaluation.making import a_dataset, near_products, tops
 from tests.matcher.training.streams import answers, logistic_sample, sample
 
@@ -91,7 +92,7 @@ def test_joined_samples_count_by_their_decisions_and_keep_their_groups_apart() -
 # From scores to probabilities.
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 300), ties=st.booleans(), fit=st.sampled_from(FITS[:2]))
 def test_a_higher_score_is_never_less_probable(seed, n, ties, fit) -> None:
     random = np.random.default_rng(seed)
@@ -107,7 +108,7 @@ def test_a_higher_score_is_never_less_probable(seed, n, ties, fit) -> None:
     assert ((probability >= 0) & (probability <= 1)).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(slope=st.floats(0.5, 3), intercept=st.floats(-2, 2), seed=st.integers(0, 2**32 - 1))
 def test_a_true_logistic_is_recovered(slope, intercept, seed) -> None:
     found = fit_logistic(logistic_sample(slope, intercept, 20_000, seed))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from matcher.training.loss import Earlier, supervised_contrastive
+from tests.examples import examples
 
 MODES = ["keep", "no_positives", "no_pairs"]
 
@@ -44,7 +45,7 @@ def gradients(loss, *leaves):
     return torch.autograd.grad(3.0 * loss, leaves, retain_graph=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(2, 13), st.integers(1, 15), st.integers(0, 10**6), st.sampled_from(MODES))
 def test_value_and_gradients_are_those_of_the_formula_however_the_strips_are_cut(n, rows, seed, mode) -> None:
     raw, products, sellers = a_batch(n, seed)
@@ -57,7 +58,7 @@ def test_value_and_gradients_are_those_of_the_formula_however_the_strips_are_cut
         torch.testing.assert_close(ours, theirs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(2, 9), st.integers(1, 9), st.integers(1, 12), st.integers(0, 10**6), st.sampled_from(MODES))
 def test_what_came_earlier_is_compared_with_but_not_learned_from_nor_an_offer_with_itself(n, m, rows, seed, mode):
     raw, products, sellers = a_batch(n, seed)

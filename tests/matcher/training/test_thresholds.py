@@ -20,6 +20,7 @@ from matcher.training.thresholds import (
     precision_low,
     review_threshold,
 )
+from tests.examples import examples
 from tests.matcher.evaluation.making import tops
 from tests.matcher.training.streams import World, answers
 
@@ -237,7 +238,7 @@ def test_a_grid_that_does_not_descend_is_refused(grid) -> None:
 # Where the grid lies.
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60_000))
 def test_a_grid_descends_and_each_threshold_is_expected_to_accept_enough(seed, units) -> None:
     random = np.random.default_rng(seed)
@@ -276,7 +277,7 @@ def test_a_grid_counts_all_decisions_that_share_a_probability() -> None:
 # Units that are independent.
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=30), st.integers(0, 2**32 - 1))
 def test_at_most_one_decision_of_a_group_is_drawn_and_the_seed_repeats_it(sizes, seed) -> None:
     groups = np.repeat(np.arange(len(sizes)), sizes)
@@ -370,7 +371,7 @@ def test_the_band_lies_below_what_is_accepted_and_is_weighed() -> None:
     assert choice.precision_after > 0.9
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1_000), st.one_of(st.none(), st.floats(0.3, 1.0)))
 def test_the_budget_is_kept_and_used(seed, budget, accept) -> None:
     random = np.random.default_rng(seed)

@@ -9,11 +9,12 @@ from matcher.events.offer import Price
 from matcher.verifier.evidence import COSINES, KINDS, evidence
 from matcher.verifier.scoring import cosine_pairs
 from matcher.verifier.table import trait_table
+from tests.examples import examples
 from tests.matcher.verifier.making import EMPTY_IDF, NAMES, an_idf, an_offer, offers, read_pairs
 
 IDF = an_idf()
 #: Each example reads many offers; a busy machine shall not fail it.
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=examples(30), deadline=None)
 
 
 @few

@@ -12,6 +12,7 @@ from matcher.verifier import boosting
 from matcher.verifier.boosting import BoostingOptions, grow
 from matcher.verifier.evidence import KIND_OF
 from matcher.verifier.forest import MAX_DEPTH, Forest
+from tests.examples import examples
 
 NAMES = ("word_cosine", "missing_words_less", "code_nearness", "price_gap")
 SMALL = BoostingOptions(trees=25, pairs_in_leaf=5, shrinkage=1.0, columns=1.0)
@@ -73,7 +74,7 @@ def test_credit_goes_to_the_question_that_was_asked() -> None:
     assert stump.scores(np.array([[0, 2.0], [9, 2.5]], np.float32)).tolist() == [-0.5, 2.5]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.integers(0, 599), min_size=1, max_size=40), st.integers(0, 3))
 def test_the_bits_of_a_score_do_not_depend_on_the_batch(grown, rows, seed) -> None:
     forest, evidence = grown
@@ -89,7 +90,7 @@ def test_no_pair_has_no_score(grown) -> None:
     assert grown[0].contributions(np.empty((0, 4), np.float32)).shape == (0, 4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(st.floats(-3, 3, width=32) | st.just(float("nan")), min_size=4, max_size=4),
     st.sampled_from([0, 1, 3]),

@@ -1,0 +1,36 @@
+"""Reading all live vectors of a state file, chunk by chunk, for an index that is filled with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from index_store import tables
+from index_store.errors import StateUnusable, how_to_delete
+from index_store.state_file import StateFile
+from index_store.store import HalfRows
+
+
+def live_halves(file: StateFile, dim: int, chunk: int) -> Iterator[HalfRows]:
+    """By rising key: (i64[n], f16[n, dim], i32[n], i32[n]), n ≤ chunk. The file is free between two chunks.
+
+    Raises `StateUnusable` where vectors have another dimension.
+    """
+    after = -1
+    while True:
+        with file.reading() as connection:
+            rows = connection.execute(
+                "SELECT key, seller_code, block, vector FROM vectors WHERE key > ? ORDER BY key LIMIT ?",
+                (after, chunk),
+            ).fetchall()
+        if not rows:
+            return
+        keys, sellers, blocks, vectors = zip(*rows, strict=True)
+        after = keys[-1]
+        if set(map(len, vectors)) != {dim * tables.VECTOR_DTYPE.itemsize}:
+            raise StateUnusable(
+                f"state {file.path} holds vectors that are not of dimension {dim}: {how_to_delete(file.path)}"
+            )
+        values = np.frombuffer(b"".join(vectors), tables.VECTOR_DTYPE).reshape(-1, dim)
+        yield np.array(keys, np.int64), values, np.array(sellers, np.int32), np.array(blocks, np.int32)
