@@ -30,7 +30,7 @@ class Weaviate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     consistency: Annotated[str, Meta(pattern="^(all|quorum)$")] = "all"
     searches: Annotated[int, Meta(ge=1, le=256)] = 8
     deadline: Seconds = 120.0
-    overlap: Annotated[str, Meta(pattern="^(on|off)$")] = "off"
+    overlap: Annotated[str, Meta(pattern="^(on|off)$")] = "on"
 
 
 def weaviate_settings(choice: Weaviate) -> WeaviateSettings | None:

@@ -88,7 +88,9 @@ class Link:
                     return request(client)
                 except _FATAL as error:
                     raise WeaviateMismatch(f"Weaviate at {self._addresses[0]} refuses to {what}: {error}") from error
-                except (WeaviateBaseError, Incomplete, OSError) as error:
+                except (WeaviateBaseError, Incomplete, OSError, ValueError) as error:
+                    if isinstance(error, ValueError) and not self._was_left(client):
+                        raise
                     if isinstance(error, UnexpectedStatusCodeError) and error.status_code in _REFUSED:
                         raise WeaviateMismatch(
                             f"Weaviate at {self._addresses[0]} refuses to {what}: {error}"
@@ -173,6 +175,11 @@ class Link:
         except OSError:
             return False
         return True
+
+    def _was_left(self, client: WeaviateClient | None) -> bool:
+        """Whether another thread has closed this client, of which gRPC tells a request with a `ValueError`."""
+        with self._turn:
+            return client is not self._client
 
     def _leave(self, client: WeaviateClient | None) -> None:
         """Take the next address, unless another thread has done so since `client` was taken."""

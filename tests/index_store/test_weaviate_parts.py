@@ -121,6 +121,44 @@ def test_what_is_done_in_part_is_asked_again(monkeypatch: pytest.MonkeyPatch) ->
     assert hours.now > 0
 
 
+class Client:
+    """In the place of a connection."""
+
+    def connect(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_client_that_another_thread_closed_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = Hours()
+    link = Link(nowhere(), hours, hours.wait)
+    monkeypatch.setattr("index_store.weaviate.link._client", lambda *_: Client())
+    used: list[Client] = []
+
+    def search(client: Client) -> str:
+        used.append(client)
+        if len(used) == 1:
+            link._leave(client)
+            raise ValueError("Cannot invoke RPC on closed channel!")
+        return "found"
+
+    assert link.ask("search", search) == "found"
+    assert used[0] is not used[1]
+
+
+def test_another_wrong_value_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = Hours()
+    link = Link(nowhere(), hours, hours.wait)
+    monkeypatch.setattr("index_store.weaviate.link._client", lambda *_: Client())
+
+    def search(client: Client) -> str:
+        raise ValueError("no such dimension")
+
+    with pytest.raises(ValueError, match="no such dimension"):
+        link.ask("search", search)
+    assert hours.now == 0
+
+
 def test_who_asks_is_told_what_is_waited_for_and_when_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     hours, said = Hours(), list[str]()
     link = Link(nowhere(deadline=5), hours, hours.wait, said.append)
