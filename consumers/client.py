@@ -57,12 +57,13 @@ def _bytes(raw: str | bytes | None) -> bytes | None:
 
 
 def is_passing(error: KafkaError) -> bool:
-    """Whether it ends by itself: brokers that are away come back, partitions without a leader get one."""
+    """Whether it ends by itself: brokers that are away come back, partitions get a leader and groups a coordinator."""
     return error.code() in PASSING
 
 
 PASSING = frozenset({
     KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE,
     KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.REPLICA_NOT_AVAILABLE,
-    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.REQUEST_TIMED_OUT, KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError._WAIT_COORD,
 })  # fmt: skip

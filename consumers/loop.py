@@ -19,7 +19,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from consumers.client import consumer_config, record_of
+from consumers.client import consumer_config, is_passing, record_of
 from consumers.membership import Membership, successor
 from consumers.status import Status
 from matcher.clock import Clock
@@ -122,7 +122,7 @@ class Loop:
             if position.error is not None:
                 raise KafkaException(position.error)
         except KafkaException as error:
-            if error.args[0].code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._WAIT_COORD):
+            if is_passing(error.args[0]):
                 raise TimeoutError(f"no answer from Kafka in time (offset of {self._topic}/{partition})") from error
             raise
         self._notes[partition] = position.metadata or ""

@@ -366,7 +366,7 @@ def test_the_group_is_left_even_if_closing_the_worker_fails(bench: Bench):
 
 
 def test_an_unanswered_question_for_the_offset_says_so(bench: Bench):
-    for code in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
+    for code in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.NOT_COORDINATOR):
         bench.consumer.committed_offset = KafkaException(KafkaError(code))
         with pytest.raises(TimeoutError, match="offers/0"):
             bench.loop.committed(0)
