@@ -22,7 +22,10 @@ STAGES = {
     "project": ("one batch of features projected", _MILLISECONDS),
     "search": ("the candidates of one batch found, in the index and in the batch itself", _TENTHS),
     "verify": ("the candidates of one batch read, compared with their offers, pair by pair, and ranked", _TENTHS),
-    "decide": ("one batch decided once its candidates are ranked, and what speaks for and against read and told", _TENTHS),
+    "decide": (
+        "one batch decided once its candidates are ranked, and what speaks for and against read and told",
+        _TENTHS,
+    ),
     "publish": ("one Kafka transaction, from begin to commit", _TENTHS),
     "apply": ("one batch applied to state and index", _TENTHS),
 }

@@ -54,7 +54,7 @@ class Memory(Protocol):
         """
 
     def contents(self, known: Sequence[Known]) -> Sequence[Content]:
-        """What these offers say, in their order; asked for the few that somebody looks at, not for all that were found."""
+        """What these offers say, in their order; asked for the few that are looked at, not for all found."""
 
 
 def exact_scores(query: F64Array, vectors: F32Array) -> F64Array:
