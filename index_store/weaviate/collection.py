@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from weaviate import WeaviateClient
 from weaviate.classes.config import ConsistencyLevel
 from weaviate.classes.data import DataObject
-from weaviate.classes.query import Filter, MetadataQuery
+from weaviate.classes.query import Filter
 from weaviate.collections import Collection
-from weaviate.collections.classes.filters import _Filters
 from weaviate.collections.classes.internal import Object
 
-from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, BlockCodes, Vectors
+from index_store.store import Vectors
+from index_store.weaviate.client import Client
 from index_store.weaviate.found import Found, Objects
 from index_store.weaviate.link import Incomplete, Link
 from index_store.weaviate.making import check_collection, make_collection
+from index_store.weaviate.messages import Asked, Near, near_reply, near_request, read_entry
 from index_store.weaviate.report import ShardReport
 from index_store.weaviate.settings import WeaviateSettings
 
@@ -28,9 +28,6 @@ PAGE: Final = 10_000
 
 _SEND: Final = 1_000
 _NAMESPACE: Final = uuid.UUID("7f0b0d1c-8e39-5b8e-9d5c-6b3a7c1f2e44")
-
-Near = list[tuple[int, int, float]]
-"""(key, generation, inner product as the cluster computed it), best first."""
 
 
 class OfferCollection:
@@ -42,7 +39,7 @@ class OfferCollection:
         self.name = name
         self._settings = settings
         self._shards: frozenset[str] = frozenset()
-        self._objects: dict[ConsistencyLevel, tuple[WeaviateClient, Collection[dict[str, str | int], None]]] = {}
+        self._objects: dict[ConsistencyLevel, tuple[Client, Collection[dict[str, str | int], None]]] = {}
 
     def create(self, dim: int) -> bool:
         """Make the collection if it is not there; returns whether it was made.
@@ -50,7 +47,7 @@ class OfferCollection:
         Raises `WeaviateAway`, and `WeaviateMismatch` if the one that is there was made with other settings.
         """
 
-        def make(client: WeaviateClient) -> bool:
+        def make(client: Client) -> bool:
             if client.collections.exists(self.name):
                 check_collection(client, self.name, self._settings)
                 return False
@@ -73,7 +70,7 @@ class OfferCollection:
         """Delete these objects; what is not there is no error. Raises `WeaviateAway`."""
         ids = [self.id_of(*each) for each in objects]
 
-        def request(client: WeaviateClient) -> None:
+        def request(client: Client) -> None:
             self._check_replicas(client, level)
             result = self._of(client, level).data.delete_many(Filter.by_id().contains_any(ids))
             if result.failed:
@@ -83,35 +80,31 @@ class OfferCollection:
         if ids:
             self._link.ask(f"delete {len(ids)} objects on {level.value} replicas", request, deadline)
 
-    def near(self, query: Vectors, count: int, not_seller: int, blocks: BlockCodes | None, exact: bool) -> Near:
-        """The nearest `count` (at most PAGE) objects to f32[dim], among those allowed; fewer if there are no more.
+    def near(self, asked: Sequence[Asked], count: int, exact: bool) -> list[Near]:
+        """For each the nearest `count` (at most PAGE) objects among those allowed; fewer if there are no more.
 
         exact: compare with all allowed objects (the cluster does so up to `exact_below` of them). Raises
         `WeaviateAway`.
         """
-        chosen = _allowed(not_seller, blocks)
-        if exact and chosen is None:
-            chosen = Filter.by_property("block").greater_or_equal(NO_BLOCK)
-        vector = query.tolist()
+        count, most = min(count, PAGE), self._settings.searches
+        pages: list[Near] = []
 
-        def request(client: WeaviateClient) -> Near:
-            # One replica answers a vector search, whatever the level (docs/decisions/0016-weaviate.md).
-            found = self._of(client, ConsistencyLevel.ONE).query.near_vector(
-                vector,
-                limit=min(count, PAGE),
-                filters=chosen,
-                return_metadata=MetadataQuery(distance=True),
-                return_properties=["entry"],
-            )
-            return [_near(each) for each in found.objects]
+        def request(client: Client) -> None:
+            left = asked[len(pages) :]
+            # The cluster compares with all of a filter's objects, and walks its graph where there is no filter.
+            messages = (near_request(self.name, *each, count, filtered=exact) for each in left)
+            for reply in client.replies(messages, most):
+                pages.append(near_reply(reply))
+                self._link.heard()
 
-        return self._link.ask("search", request)
+        self._link.ask("search", request)
+        return pages
 
     def stored(self, objects: Objects) -> dict[tuple[int, int], tuple[int, int, Vectors]]:
         """What the cluster holds of these objects: seller, block and vector f32[dim]. Raises `WeaviateAway`."""
         ids = [self.id_of(*each) for each in objects]
 
-        def request(client: WeaviateClient) -> dict[tuple[int, int], tuple[int, int, Vectors]]:
+        def request(client: Client) -> dict[tuple[int, int], tuple[int, int, Vectors]]:
             found = self._of(client, ConsistencyLevel.ONE).query.fetch_objects_by_ids(
                 ids, limit=len(ids), include_vector=True
             )
@@ -136,7 +129,7 @@ class OfferCollection:
         """Every replica of every shard, by node and shard, and the names of the nodes that are not healthy. Raises
         `WeaviateAway`."""
 
-        def request(client: WeaviateClient) -> tuple[tuple[ShardReport, ...], tuple[str, ...]]:
+        def request(client: Client) -> tuple[tuple[ShardReport, ...], tuple[str, ...]]:
             nodes = sorted(client.cluster.nodes(self.name, output="verbose"), key=lambda node: node.name)
             replicas = (
                 ShardReport(
@@ -170,7 +163,7 @@ class OfferCollection:
     ) -> None:
         left = objects
 
-        def request(client: WeaviateClient) -> None:
+        def request(client: Client) -> None:
             nonlocal left
             self._check_replicas(client, level)
             errors = self._of(client, level).data.insert_many(left).errors
@@ -182,7 +175,7 @@ class OfferCollection:
 
         self._link.ask(f"write {len(objects)} objects to {level.value} replicas", request, deadline)
 
-    def _check_replicas(self, client: WeaviateClient, level: ConsistencyLevel) -> None:
+    def _check_replicas(self, client: Client, level: ConsistencyLevel) -> None:
         """Raise `Incomplete` unless as many replicas of each shard are there as the level says.
 
         Weaviate's own levels count only the nodes that the asked one sees at that moment: with one of three gone, ALL
@@ -203,7 +196,7 @@ class OfferCollection:
                     f"needed; healthy nodes: {', '.join(sorted(healthy)) or 'none'}"
                 )
 
-    def _of(self, client: WeaviateClient, level: ConsistencyLevel) -> Collection[dict[str, str | int], None]:
+    def _of(self, client: Client, level: ConsistencyLevel) -> Collection[dict[str, str | int], None]:
         # Making the client's object costs a tenth of what a search costs here.
         known = self._objects.get(level)
         if known is None or known[0] is not client:
@@ -217,21 +210,5 @@ def _columns(entries: Found, part: slice) -> Sequence[list[int] | list[list[floa
     return [column[part].tolist() for column in columns]
 
 
-def _allowed(not_seller: int, blocks: BlockCodes | None) -> _Filters | None:
-    parts = []
-    if not_seller != NO_SELLER:
-        parts.append(Filter.by_property("seller").not_equal(not_seller))
-    if blocks is not None and blocks[0] != ANY_BLOCK:
-        codes = sorted({NO_BLOCK, *blocks.tolist()})
-        parts.append(Filter.by_property("block").contains_any(codes))
-    return Filter.all_of(parts) if len(parts) > 1 else parts[0] if parts else None
-
-
 def _entry(found: Object[dict[str, str | int], None]) -> tuple[int, int]:
-    key, _, generation = str(found.properties["entry"]).partition(".")
-    return int(key), int(generation)
-
-
-def _near(found: Object[dict[str, str | int], None]) -> tuple[int, int, float]:
-    assert found.metadata.distance is not None
-    return *_entry(found), -found.metadata.distance
+    return read_entry(str(found.properties["entry"]))

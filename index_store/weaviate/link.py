@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final, TypeVar
 
-import weaviate
-from grpc import ssl_channel_credentials
-from weaviate import WeaviateClient
-from weaviate.classes.init import AdditionalConfig, Auth, GrpcConfig, Timeout
 from weaviate.exceptions import (
     AuthenticationFailedError,
     InsufficientPermissionsError,
@@ -24,12 +18,12 @@ from weaviate.exceptions import (
     WeaviateInvalidInputError,
 )
 
+from index_store.weaviate.client import Client
 from index_store.weaviate.errors import WeaviateAway, WeaviateMismatch
-from index_store.weaviate.settings import Endpoint, WeaviateSettings, endpoints
+from index_store.weaviate.settings import WeaviateSettings, endpoints
 
 _log = logging.getLogger(__name__)
 _PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one is repeated
-_ATTEMPT: Final = 15.0  # seconds for one request
 _LOOK: Final = 0.5  # seconds between looks at whether an address is alive
 _LATE: Final = 3.0  # seconds without an answer after which a request counts as waiting
 _FATAL: Final = (AuthenticationFailedError, InsufficientPermissionsError, WeaviateInvalidInputError)
@@ -59,16 +53,17 @@ class Link:
         self._addresses = endpoints(settings.url)
         self._clock = clock
         self._pause = pause
-        self._client: WeaviateClient | None = None
+        self._client: Client | None = None
         self._turn = threading.Lock()
         self._on_waiting = on_waiting
         self._waiting = 0
         self._looked_at = clock()
         self._under_way: dict[object, tuple[float, str]] = {}
+        self._here = threading.local()
         self._ended = threading.Event()
         threading.Thread(target=self._watch, name="weaviate-watch", daemon=True).start()
 
-    def ask(self, what: str, request: Callable[[WeaviateClient], T], deadline: float | None = None) -> T:
+    def ask(self, what: str, request: Callable[[Client], T], deadline: float | None = None) -> T:
         """The result of `request`, which may be called any number of times, also after it had an effect.
 
         deadline: seconds, instead of that of the settings; 0: one attempt. `what` is said in messages, as in "asked to
@@ -81,8 +76,10 @@ class Link:
             asked = object()
             self._under_way[asked] = time.monotonic(), what
             afterwards.callback(self._under_way.pop, asked)
+            afterwards.callback(setattr, self._here, "asked", getattr(self._here, "asked", None))
+            self._here.asked = asked
             while True:
-                client: WeaviateClient | None = None
+                client: Client | None = None
                 try:
                     client = self._connected()
                     return request(client)
@@ -109,6 +106,11 @@ class Link:
                     if not isinstance(error, Incomplete):
                         self._leave(client)
                     self._pause(pause)
+
+    def heard(self) -> None:
+        """What this thread asks was answered in part just now: it does not wait. Called from within the request."""
+        asked = self._here.asked
+        self._under_way[asked] = time.monotonic(), self._under_way[asked][1]
 
     def _say_waiting(self, text: str, tries: int) -> None:
         with self._turn:
@@ -148,14 +150,14 @@ class Link:
                 self._client.close()
                 self._client = None
 
-    def _connected(self) -> WeaviateClient:
+    def _connected(self) -> Client:
         with self._turn:
             if self._client is not None and not self._answers():
                 self._client.close()
                 self._client = None
                 self._addresses.append(self._addresses.pop(0))
             if self._client is None:
-                client = _client(self._addresses[0], self._settings.api_key)
+                client = Client(self._addresses[0], self._settings.api_key)
                 try:
                     client.connect()
                 except BaseException:
@@ -176,39 +178,15 @@ class Link:
             return False
         return True
 
-    def _was_left(self, client: WeaviateClient | None) -> bool:
+    def _was_left(self, client: Client | None) -> bool:
         """Whether another thread has closed this client, of which gRPC tells a request with a `ValueError`."""
         with self._turn:
             return client is not self._client
 
-    def _leave(self, client: WeaviateClient | None) -> None:
+    def _leave(self, client: Client | None) -> None:
         """Take the next address, unless another thread has done so since `client` was taken."""
         with self._turn:
             if client is not None and client is self._client:
                 client.close()
                 self._client = None
                 self._addresses.append(self._addresses.pop(0))
-
-
-def _client(address: Endpoint, api_key: str) -> WeaviateClient:
-    certificates = os.environ.get("SSL_CERT_FILE") if address.secure else None
-    return weaviate.WeaviateClient(
-        connection_params=weaviate.connect.ConnectionParams.from_params(
-            http_host=address.host,
-            http_port=address.port,
-            http_secure=address.secure,
-            grpc_host=address.grpc_host,
-            grpc_port=address.grpc_port,
-            grpc_secure=address.secure,
-        ),
-        auth_client_secret=Auth.api_key(api_key) if api_key else None,
-        additional_config=AdditionalConfig(
-            timeout=Timeout(init=5, query=_ATTEMPT, insert=_ATTEMPT),
-            # httpx and gRPC have variables of their own for certificates that the system does not know: one will do.
-            trust_env=bool(certificates),
-            grpc_config=GrpcConfig(credentials=ssl_channel_credentials(Path(certificates).read_bytes()))
-            if certificates
-            else None,
-        ),
-        skip_init_checks=True,  # they ask the internet for newer clients
-    )

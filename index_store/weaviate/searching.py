@@ -6,7 +6,7 @@ exact vector.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -16,10 +16,11 @@ from index_store.flat import FlatStore
 from index_store.scores import inner_products, rounding_bound
 from index_store.store import NO_KEY, Hits, Keys, Vectors
 from index_store.terms import Terms
-from index_store.weaviate.collection import PAGE, Near, OfferCollection
+from index_store.weaviate.collection import PAGE, OfferCollection
 from index_store.weaviate.directory import Directory
 from index_store.weaviate.found import Found, contains
 from index_store.weaviate.gate import Gate
+from index_store.weaviate.messages import Near
 from index_store.weaviate.settings import WeaviateSettings
 
 _SPARE: Final = 1  # one more than asked for shows that nothing lies level with the last; each costs the cluster 7 %
@@ -43,11 +44,6 @@ class Searcher:
         self._thin = thin
         self._gate = gate
         self._settings = settings
-        self._pool = ThreadPoolExecutor(settings.searches, thread_name_prefix="weaviate-search")
-
-    def close(self) -> None:
-        """Wait for what is under way, and end."""
-        self._pool.shutdown()
 
     def search(self, queries: Vectors, k: int, terms: Terms) -> Hits:
         """See `IndexStore.search`. Raises `WeaviateAway`."""
@@ -80,13 +76,10 @@ class Searcher:
 
     def _pages(self, queries: Vectors, rows: npt.NDArray[np.int64], fetch: int, terms: Terms) -> list[Near]:
         exact = len(self._directory) < self._settings.exact_below
-
-        def page(row: int) -> Near:
-            blocks = None if terms.blocks is None else terms.blocks[row]
-            return self._collection.near(queries[row], fetch, int(terms.not_sellers[row]), blocks, exact)
-
+        blocks = repeat(None) if terms.blocks is None else terms.blocks[rows]
+        asked = list(zip(queries[rows], terms.not_sellers[rows].tolist(), blocks, strict=False))
         with self._gate.searching():
-            return list(self._pool.map(page, rows.tolist()))
+            return self._collection.near(asked, fetch, exact)
 
     def _bound(self, query: Vectors) -> float:
         length = np.array([np.linalg.norm(query.astype(np.float64))])

@@ -203,8 +203,6 @@ class WeaviateStore:
             if self._closed:
                 return
             self._closed = True
-            if hasattr(self, "_searcher"):
-                self._searcher.close()
             if self._temporary and hasattr(self, "_collection"):
                 with contextlib.suppress(WeaviateAway):
                     self._collection.delete(deadline=0)

@@ -79,7 +79,10 @@ class CollectionInMemory:
     def delete_objects(self, objects: Any, level: ConsistencyLevel, deadline: float | None = None) -> None:
         self._replicas.write(self.name, level, lambda stored: [stored.pop(each, None) for each in objects])
 
-    def near(self, query: Any, count: int, not_seller: int, blocks: Any, exact: bool) -> list[tuple[int, int, float]]:
+    def near(self, asked: Any, count: int, exact: bool) -> list[list[tuple[int, int, float]]]:
+        return [self._near(*each, count) for each in asked]
+
+    def _near(self, query: Any, not_seller: int, blocks: Any, count: int) -> list[tuple[int, int, float]]:
         there = [number for number in range(3) if number not in self._replicas.away]
         if not there:
             raise WeaviateAway("no replica is there")

@@ -132,7 +132,7 @@ class Client:
 def test_a_client_that_another_thread_closed_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = Hours()
     link = Link(nowhere(), hours, hours.wait)
-    monkeypatch.setattr("index_store.weaviate.link._client", lambda *_: Client())
+    monkeypatch.setattr("index_store.weaviate.link.Client", lambda *_: Client())
     used: list[Client] = []
 
     def search(client: Client) -> str:
@@ -149,7 +149,7 @@ def test_a_client_that_another_thread_closed_is_an_outage(monkeypatch: pytest.Mo
 def test_another_wrong_value_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = Hours()
     link = Link(nowhere(), hours, hours.wait)
-    monkeypatch.setattr("index_store.weaviate.link._client", lambda *_: Client())
+    monkeypatch.setattr("index_store.weaviate.link.Client", lambda *_: Client())
 
     def search(client: Client) -> str:
         raise ValueError("no such dimension")
