@@ -21,6 +21,9 @@ from weaviate.proto.v1 import search_get_pb2, weaviate_pb2_grpc
 
 from index_store.weaviate.settings import Endpoint
 
+SearchRequest = search_get_pb2.SearchRequest
+SearchReply = search_get_pb2.SearchReply
+
 _ATTEMPT: Final = 15.0  # seconds for one request
 _REFUSED: Final = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 
@@ -57,7 +60,7 @@ class Client(WeaviateClient):
             if address.secure
             else grpc.insecure_channel(target, options)
         )
-        self._search = weaviate_pb2_grpc.WeaviateStub(self._channel).Search
+        self._search = weaviate_pb2_grpc.WeaviateStub(self._channel).Search  # type: ignore[no-untyped-call]
         self._key = (("authorization", f"Bearer {api_key}"),) if api_key else ()
 
     def replies(

@@ -23,7 +23,7 @@ from index_store.errors import StateMismatch, sqlite_faults
 from index_store.lock import FileLock
 from index_store.store import Keys
 from index_store.tables import VECTOR_DTYPE, select_in
-from index_store.weaviate.found import Found, Objects
+from index_store.weaviate.found import Found, Objects, contains
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE INDEX IF NOT EXISTS thin_entries ON entries (key) WHERE thin;
 CREATE TABLE IF NOT EXISTS strays (key INTEGER, generation INTEGER, PRIMARY KEY (key, generation)) WITHOUT ROWID;
 """
+_MOST_KEPT: Final = 16_384  # entries that are kept from one `find` to the next: 7 MB of 192 dimensions
 _COLUMNS: Final = "key, generation, seller, block, vector"
 
 
@@ -52,6 +53,7 @@ class Directory:
         self._dim = dim
         self._turn = threading.RLock()
         self._lock: FileLock | None = None
+        self._last = self._unpack(())
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path)
@@ -86,7 +88,13 @@ class Directory:
 
     def find(self, keys: Keys) -> Found:
         """The entries with these keys."""
-        return self._found("WHERE key IN {}", np.unique(keys).tolist())
+        wanted = np.unique(keys)
+        with self._turn:
+            # What a search found is asked for again by whoever wants its vectors.
+            found = self._last if contains(self._last.keys, wanted).all() else self._read(wanted)
+            if len(wanted) <= _MOST_KEPT:
+                self._last = found
+        return found if len(found.keys) <= len(wanted) else found.part(np.searchsorted(found.keys, wanted))
 
     def after(self, key: int, count: int) -> Found:
         """The next `count` entries by rising key, from above `key`."""
@@ -173,10 +181,10 @@ class Directory:
     def _add_strays(self, objects: Iterable[tuple[int, int]]) -> None:
         self._connection.executemany("INSERT OR IGNORE INTO strays VALUES (?, ?)", objects)
 
-    def _found(self, where: str, keys: Sequence[int]) -> Found:
+    def _read(self, keys: Keys) -> Found:
+        sql = f"SELECT {_COLUMNS} FROM entries WHERE key IN {{}}"
         with self._reading():
-            rows = list(select_in(self._connection, f"SELECT {_COLUMNS} FROM entries {where}", keys))
-        return self._unpack(sorted(rows))
+            return self._unpack(sorted(select_in(self._connection, sql, keys.tolist())))
 
     def _unpack(self, rows: Sequence[tuple[int, int, int, int, bytes]]) -> Found:
         keys, generations, sellers, blocks, vectors = zip(*rows, strict=True) if rows else ((), (), (), (), ())
@@ -197,6 +205,7 @@ class Directory:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with self._reading():
+            self._last = self._unpack(())
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield

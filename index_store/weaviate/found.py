@@ -26,7 +26,7 @@ class Found:
     blocks: BlockCodes
     vectors: Halves
 
-    def part(self, rows: slice) -> Found:
+    def part(self, rows: slice | npt.NDArray[np.int64]) -> Found:
         """Some of them."""
         return Found(self.keys[rows], self.generations[rows], self.sellers[rows], self.blocks[rows], self.vectors[rows])
 
