@@ -28,7 +28,7 @@ class Weaviate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     replicas: Annotated[int, Meta(ge=1, le=9)] = 1
     compression: Annotated[str, Meta(pattern="^(rq|sq|none)$")] = "rq"
     consistency: Annotated[str, Meta(pattern="^(all|quorum)$")] = "all"
-    searches: Annotated[int, Meta(ge=1, le=256)] = 8
+    searches: Annotated[int, Meta(ge=1, le=256)] = 16
     deadline: Seconds = 120.0
     overlap: Annotated[str, Meta(pattern="^(on|off)$")] = "on"
 

@@ -1,4 +1,8 @@
-"""What a cluster gives to a client that does nothing but search and upsert: the bound for a matcher on it."""
+"""What a cluster gives to a client that does nothing but search and upsert: the bound for a matcher on it.
+
+Either as Weaviate's client offers it, a thread for each search that is under way, or with the messages that the
+matcher's searches travel as.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from benchmarks.index.feed import DIM
 from benchmarks.known.offers import Offers
 from index_store.weaviate.link import Link
 from index_store.weaviate.making import make_collection
+from index_store.weaviate.messages import near_reply, near_request
 from index_store.weaviate.settings import WeaviateSettings
 
 _FILL: Final = 1_000
@@ -22,11 +27,18 @@ _FILL: Final = 1_000
 class BareLoop:
     """A collection of its own, made as the matcher's is, and as many searches under way at once."""
 
-    def __init__(self, offers: Offers, known: int, candidates: int, settings: WeaviateSettings) -> None:
-        """Makes the collection, with the first `known` offers. Raises `index_store.weaviate.errors.WeaviateError`."""
+    def __init__(
+        self, offers: Offers, known: int, candidates: int, settings: WeaviateSettings, *, messages: bool = False
+    ) -> None:
+        """Makes the collection, with the first `known` offers. Raises `index_store.weaviate.errors.WeaviateError`.
+
+        messages: searches are the matcher's own messages.
+        """
         self._offers = offers
         self._candidates = candidates
         self._link = Link(settings)
+        self._messages = messages
+        self._most = settings.searches
         self._name = f"Bare_{uuid.uuid4().hex[:12]}"
         self._pool = ThreadPoolExecutor(settings.searches)
         self._client = self._link.ask("connect", lambda client: client)
@@ -39,8 +51,11 @@ class BareLoop:
         """Searches for each of these offers, and upserts them, batch by batch."""
         for start in range(numbers.start, numbers.stop, batch):
             part = slice(start, min(start + batch, numbers.stop))
-            rows = zip(self._offers.vectors(part).tolist(), self._offers.sellers(part).tolist(), strict=True)
-            list(self._pool.map(self._search, rows))
+            if self._messages:
+                self._search_by_messages(part)
+            else:
+                rows = zip(self._offers.vectors(part).tolist(), self._offers.sellers(part).tolist(), strict=True)
+                list(self._pool.map(self._search, rows))
             self._upsert(part)
 
     def _search(self, row: tuple[list[float], int]) -> None:
@@ -52,6 +67,14 @@ class BareLoop:
             return_metadata=MetadataQuery(distance=True),
             return_properties=["entry"],
         )
+
+    def _search_by_messages(self, part: slice) -> None:
+        rows = zip(self._offers.vectors(part), self._offers.sellers(part).tolist(), strict=True)
+        asked = (
+            near_request(self._name, vector, seller, None, self._candidates, filtered=False) for vector, seller in rows
+        )
+        for reply in self._client.replies(asked, self._most):
+            near_reply(reply)
 
     def _upsert(self, numbers: slice) -> None:
         rows = zip(self._offers.vectors(numbers).tolist(), self._offers.sellers(numbers).tolist(), strict=True)

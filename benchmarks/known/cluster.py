@@ -1,4 +1,4 @@
-"""The matcher process on a Weaviate cluster, against a bare client loop on the same one, in turns."""
+"""The matcher process on a Weaviate cluster, against two bare client loops on the same one, in turns."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ OWN: Final = "own"
 def bench_cluster(url: str, known: int, arriving: int, rounds: int, *, clock: Clock, folder: Path) -> Benchmark:
     """Behind `known` offers, `arriving` are decided in each of `rounds` rounds and one before them.
 
-    Both collections begin with the known offers and grow alike; the bare loop asks for as many nearest as the matcher
-    has candidates, in batches of the matcher's size. `url`: as in the matcher's settings, or OWN. Raises
-    `benchmarks.known.stage.NotDecided`, `demo.children.ChildFailedError`, `index_store.weaviate.errors.WeaviateError`,
-    and what starting Kafka and Weaviate raises.
+    All collections begin with the known offers and grow alike; the bare loops ask for as many nearest as the matcher
+    has candidates, in batches of the matcher's size: one with Weaviate's client, one with the matcher's messages.
+    `url`: as in the matcher's settings, or OWN. Raises `benchmarks.known.stage.NotDecided`,
+    `demo.children.ChildFailedError`, `index_store.weaviate.errors.WeaviateError`, and what starting Kafka and Weaviate
+    raises.
     """
     offers = Offers(known, (rounds + 1) * arriving)
     with ExitStack() as stack:
@@ -44,27 +45,35 @@ def bench_cluster(url: str, known: int, arriving: int, rounds: int, *, clock: Cl
         assert settings is not None
         child = stack.enter_context(stage.matcher())
         stage.wait_ready(child)
-        bare = stack.enter_context(BareLoop(offers, known, offers.bundle.search.candidates, settings))
+        candidates = offers.bundle.search.candidates
+        loops = {
+            name: stack.enter_context(BareLoop(offers, known, candidates, settings, messages=messages))
+            for name, messages in (("bare client loop", False), ("bare loop of messages", True))
+        }
         publisher = stack.enter_context(Publisher(stage.settings.kafka, clock, patience=PATIENCE))
         records = offers.arriving(stage.settings.topics.features, clock.now_ms())
         ours = Turns(clock, [child.pid], nodes, arriving)
-        reference = Turns(clock, [os.getpid()], nodes, arriving)
+        references = {name: Turns(clock, [os.getpid()], nodes, arriving) for name in loops}
         for number in range(rounds + 1):
             wave = list(itertools.islice(records, arriving))
             with ours.turn():
                 for record in wave:
                     publisher.send(record)
                 stage.wait_decided(child, (number + 1) * arriving, clock)
-            with reference.turn():
-                first = known + number * arriving
-                bare.run(range(first, first + arriving), stage.settings.matcher.batch_size)
+            first = known + number * arriving
+            for name, loop in loops.items():
+                with references[name].turn():
+                    loop.run(range(first, first + arriving), stage.settings.matcher.batch_size)
     label = f"weaviate_{known // 1000}k"
-    results = [
-        _result(f"decide_{label}", "offers/s", [1 / one for one in ours.wall], [1 / one for one in reference.wall])
-    ]
-    results.append(_result(f"client_{label}", "ms of CPU an offer", ours.client, reference.client, 1e3))
-    if nodes:
-        results.append(_result(f"server_{label}", "ms of CPU an offer", ours.server, reference.server, 1e3))
+    results = []
+    for name, reference in references.items():
+        rates = [1 / one for one in ours.wall], [1 / one for one in reference.wall]
+        results.append(_result(f"decide_{label}", *rates, name, "offers/s"))
+        clients = [1e3 * one for one in ours.client], [1e3 * one for one in reference.client]
+        results.append(_result(f"client_{label}", *clients, name, "ms of CPU an offer"))
+        servers = [1e3 * one for one in ours.server], [1e3 * one for one in reference.server]
+        if nodes:
+            results.append(_result(f"server_{label}", *servers, name, "ms of CPU an offer"))
     return Benchmark(results=tuple(results), machine=machine(), versions=versions("weaviate-client", "grpcio", "numpy"))
 
 
@@ -92,13 +101,13 @@ class Turns:
         return self._clock.monotonic(), processor_seconds(client), processor_seconds(servers)
 
 
-def _result(name: str, unit: str, ours: Sequence[float], reference: Sequence[float], factor: float = 1.0) -> Result:
+def _result(name: str, ours: Sequence[float], reference: Sequence[float], reference_name: str, unit: str) -> Result:
     """Medians of all rounds but the first, which warms both up; the ratio is that of a round."""
     return Result(
         name=name,
-        ours=median(ours[1:]) * factor,
-        reference=median(reference[1:]) * factor,
-        reference_name="bare client loop",
+        ours=median(ours[1:]),
+        reference=median(reference[1:]),
+        reference_name=reference_name,
         ratio=median(one / other for one, other in zip(ours[1:], reference[1:], strict=True)),
         unit=unit,
     )

@@ -59,7 +59,7 @@ class WeaviateSettings:
     ef: int = 128
     exact_below: int = 10_000
     deadline: float = 120.0
-    searches: int = 8
+    searches: int = 16
 
     def __post_init__(self) -> None:
         endpoints(self.url)
