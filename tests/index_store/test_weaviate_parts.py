@@ -236,6 +236,21 @@ def test_every_object_out_there_is_an_entry_or_a_stray_at_every_moment(tmp_path:
     again.close()
 
 
+def test_what_was_found_before_is_told_as_it_is_now() -> None:
+    directory = Directory(None, 4)
+    directory.settle(entries(directory, [1, 2, 3], 0.5), np.zeros(3, bool))
+    assert directory.find(np.array([3, 1, 2, 9])).keys.tolist() == [1, 2, 3]
+    assert directory.find(np.array([3, 2])).vectors.tolist() == [[0.5] * 4] * 2
+    directory.settle(entries(directory, [2, 9], 0.25), np.zeros(2, bool))
+    found = directory.find(np.array([2, 3, 9]))
+    assert (found.keys.tolist(), found.vectors[:, 0].tolist()) == ([2, 3, 9], [0.25, 0.5, 0.25])
+    directory.drop(np.array([3]))
+    assert directory.find(np.array([2, 3, 9])).keys.tolist() == [2, 9]
+    directory.start_over()
+    assert directory.find(np.array([2])).keys.tolist() == []
+    directory.close()
+
+
 def test_starting_over_forgets_everything_and_is_another_collection(tmp_path: Path) -> None:
     directory = Directory(tmp_path / "d.sqlite", 4)
     before = directory.incarnation
