@@ -20,6 +20,7 @@ from index_store.cells.ragged import Numbers
 from index_store.store import Vectors
 
 _CELLS_PER_ROOT: Final = 4.0
+_LARGE_CELL: Final = 250  # entries that a cell has on average at a million, and with more of them
 _SPLIT_ABOVE: Final = 1.8  # times the size that a cell should have
 _DISSOLVE_BELOW: Final = 0.125
 _NEIGHBOURS: Final = 16
@@ -31,8 +32,9 @@ _LOOKED_AT: Final = 4096  # entries of a cell of twins, say: more would be a pau
 
 
 def wanted_cells(entries: int) -> int:
-    """Four times the square root: a search then compares with about as many centroids as entries."""
-    return max(1, int(_CELLS_PER_ROOT * np.sqrt(entries)))
+    """Four times the square root up to a million, where few centroids are quick to compare with; from there on in
+    proportion: since centroids are in groups, twice as many cells cost less than cells of twice the size."""
+    return max(1, int(_CELLS_PER_ROOT * np.sqrt(entries)), entries // _LARGE_CELL)
 
 
 class Balancer:

@@ -12,9 +12,10 @@ from index_store.cells import keymap
 from index_store.cells.centroids import Centroids
 from index_store.cells.codes import ZERO, Quantiser
 from index_store.cells.keymap import KeyMap
-from index_store.cells.kmeans import kmeans, unit
+from index_store.cells.kmeans import unit
 from index_store.cells.lists import CellLists
 from index_store.cells.segments import Segments
+from index_store.cells.training import trained
 from tests.examples import examples
 
 some_keys = st.lists(st.integers(0, 40) | st.integers(2**62, 2**63 - 1), unique=True, max_size=12)
@@ -137,7 +138,7 @@ def test_the_nearest_centroid_by_groups_is_nearly_always_the_nearest() -> None:
     random = np.random.default_rng(5)
     middles = unit(random.standard_normal((300, 32)).astype(np.float32))
     vectors = unit(middles[random.integers(0, 300, 20_000)] + 0.1 * random.standard_normal((20_000, 32), np.float32))
-    centroids = Centroids(kmeans(vectors, 1200, seed=0))
+    centroids = Centroids(trained(vectors, 1200, seed=0))
     best = centroids.nearest_exactly(vectors[:2000])
     assert (centroids.nearest(vectors[:2000]) == best).mean() > 0.97
     assert _overlap(centroids, vectors[:2000]) > 0.9
