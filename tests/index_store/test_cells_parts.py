@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index_store.cells import keymap
+from index_store.cells.balance import wanted_cells
 from index_store.cells.centroids import Centroids
 from index_store.cells.codes import ZERO, Quantiser
 from index_store.cells.keymap import KeyMap
@@ -132,6 +133,13 @@ def test_codes_keep_the_order_of_scores_up_to_a_thousandth() -> None:
         error = (rough[row] * scale + vectors[row] @ quantiser.mean) - exact[row]
         assert np.abs(error - error.mean()).max() < 0.008
         assert error.std() < 0.002
+
+
+@given(st.integers(1, 10**9))
+def test_cells_grow_no_larger_than_those_of_a_million(entries: int) -> None:
+    assert entries / wanted_cells(entries) <= 251
+    assert wanted_cells(entries) <= wanted_cells(entries + entries // 2 + 1)
+    assert wanted_cells(entries) >= min(entries, int(4 * np.sqrt(min(entries, 10**6))))
 
 
 def test_the_nearest_centroid_by_groups_is_nearly_always_the_nearest() -> None:
