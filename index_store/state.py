@@ -16,6 +16,7 @@ from index_store import tables
 from index_store.audit import audit
 from index_store.batch import fold_batch
 from index_store.checking import check_changes
+from index_store.halves import to_singles
 from index_store.live import live_halves
 from index_store.names import Names, load_used_blocks
 from index_store.positions import load_positions, load_times, move_positions
@@ -184,7 +185,7 @@ class State:
         What is applied between two chunks shows in the later ones only.
         """
         for keys, halves, sellers, blocks in self.live_halves(chunk):
-            yield keys, halves.astype(np.float32), sellers, blocks
+            yield keys, to_singles(halves), sellers, blocks
 
     def live_halves(self, chunk: int = 4_096) -> Iterator[HalfRows]:
         """The same with vectors as the file keeps them, f16[n, dim]. Such chunks stay in a processor's caches."""
