@@ -136,7 +136,8 @@ def run_matcher(
 def _spare_collecting() -> None:
     """What there is at the start stays, and what a batch makes goes with it, nearly all of it without a collector.
 
-    Python looks through all objects again and again otherwise: an eighth of this process's time (docs/decisions/0032-searches-as-messages.md).
+    Python looks through all objects again and again otherwise: an eighth of this process's time
+    (docs/decisions/0032-searches-as-messages.md).
     """
     gc.collect()
     gc.freeze()
