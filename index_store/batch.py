@@ -16,8 +16,8 @@ class Outcome:
     """What a batch changed.
 
     new, known: ledger rows to insert and to update; attached: (key, place, features) to index; removed: keys to
-    take out of the index; stale: places that no offer names any more; held, unheld: pending features to add and to drop; founded: the first version seen
-    in each product named; joined: change of members by product
+    take out of the index; stale: places that no offer names any more; held, unheld: pending features to add and to
+    drop; founded: the first version seen in each product named; joined: change of members by product
     """
 
     new: list[OfferFold] = field(default_factory=list)

@@ -152,6 +152,8 @@ class ContentsFile:
         self._connection.close()
 
 
-def _read(connection: sqlite3.Connection, places: Sequence[int]) -> list[tuple[int, str | None, bytes, bytes | None, bytes | None]]:
+def _read(
+    connection: sqlite3.Connection, places: Sequence[int]
+) -> list[tuple[int, str | None, bytes, bytes | None, bytes | None]]:
     statement = "SELECT place, seller_id, payload, image, text FROM contents WHERE place IN {}"
     return list(select_in(connection, statement, places))

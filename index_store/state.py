@@ -10,23 +10,21 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final
 
 import numpy as np
 
 from index_store import tables
+from index_store.applying import write_changes
 from index_store.audit import audit
-from index_store.batch import fold_batch
 from index_store.checking import check_changes
 from index_store.contents import Content, contents_path
 from index_store.live import live_halves
 from index_store.names import Names, load_used_blocks
-from index_store.positions import load_positions, load_times, move_positions
+from index_store.positions import load_positions, load_times
 from index_store.rows import (
     Applied,
     Changes,
     Counts,
-    FeatureRow,
     Identity,
     LedgerRow,
     OfferRow,
@@ -37,12 +35,6 @@ from index_store.rows import (
 from index_store.state_file import StateFile
 from index_store.store import NO_SELLER, HalfRows, Keys, Rows, SellerCodes, check_dim
 from index_store.stream_time import StreamTime
-
-
-#: Stale rows are left where they are up to so many, and up to this share of the live ones: the more there are, the
-#: closer together those lie that are then deleted, the lowest first.
-_STALE: Final = 4_096
-_STALE_SHARE: Final = 1 / 8
 
 
 class State:
@@ -99,53 +91,20 @@ class State:
         that is not one of the identity's.
         """
         check_changes(changes, self._identity)
-        ids = dict.fromkeys([row.offer_id for row in changes.decisions] + [row.offer_id for row in changes.features])
         with self._file.mutex:
             with self._file.transaction() as connection:
-                move_positions(connection, self._file.path, changes.positions, changes.times)
-                totals = tables.load_totals(connection)
-                offers = tables.load_offers(connection, ids, with_pending=totals.pending > 0)
-                outcome = fold_batch(offers, changes, totals)
-                sellers = self._sellers.add(connection, (row.seller_id for *_, row in outcome.attached))
-                blocks = self._blocks.add(connection, [*changes.blocks, *(row.block for row in changes.features)])
-                attached = [
-                    tables.Upserted(
-                        key,
-                        place,
-                        row,
-                        self._sellers.number(row.seller_id, sellers),
-                        self._blocks.number(row.block, blocks),
-                    )
-                    for key, place, row in outcome.attached
-                ]
-                dropped = self._stale_enough(connection, totals, len(outcome.stale))
-                totals.stale -= len(dropped)
-                # First, and on the disk when it returns: should what follows fail, these are places of no offer.
-                self._file.contents.write(((one.place, _content(one.row)) for one in attached), dropped)
-                tables.write_ledger(connection, outcome.new, outcome.known)
-                tables.write_vectors(connection, attached, outcome.stale, dropped)
-                tables.write_pending(connection, outcome.held, outcome.unheld)
-                totals.products += tables.write_products(connection, outcome.founded, outcome.joined)
-                tables.save_totals(connection, totals)
-                if changes.stream_time is not None:
-                    tables.save_stream_time(connection, changes.stream_time)
-            self._sellers.learn(sellers)
-            self._blocks.learn(blocks)
-            self._seen_from = min([self._seen_from, *(one.row.seen_at for one in attached)])
-        vectors = np.zeros((len(attached), self._identity.dim), dtype=np.float32)
-        for index, one in enumerate(attached):
-            vectors[index] = one.row.vector
-        return Applied(
-            keys=np.array([one.key for one in attached], dtype=np.int64),
-            vectors=vectors,
-            sellers=np.array([one.seller for one in attached], dtype=np.int32),
-            blocks=np.array([one.block for one in attached], dtype=np.int32),
-            new_blocks=blocks,
-            removed=np.array(outcome.removed, dtype=np.int64),
-            ignored_decisions=outcome.ignored_decisions,
-            ignored_features=outcome.ignored_features,
-            held_features=len(outcome.held),
-        )
+                written = write_changes(
+                    connection,
+                    self._file.path,
+                    self._file.contents,
+                    changes,
+                    sellers=self._sellers,
+                    blocks=self._blocks,
+                )
+            self._sellers.learn(written.sellers)
+            self._blocks.learn(written.blocks)
+            self._seen_from = min([self._seen_from, *(one.row.seen_at for one in written.attached)])
+        return written.applied(self._identity.dim)
 
     def ledger(self, offer_ids: Sequence[str]) -> dict[str, LedgerRow]:
         """The last decisions on these offers; an offer that was never decided is left out."""
@@ -277,17 +236,6 @@ class State:
         with self._file.reading() as connection:
             return audit(connection, contents_path(self._file.path))
 
-    @staticmethod
-    def _stale_enough(connection: sqlite3.Connection, totals: tables.Totals, more: int) -> list[int]:
-        """The places to delete now, twice as many as there are `more` where there are enough."""
-        if totals.stale <= max(_STALE, totals.live * _STALE_SHARE):
-            return []
-        return tables.load_stale(connection, max(512, 2 * more))
-
 
 def _ints(keys: Keys | Sequence[int]) -> list[int]:
     return [int(key) for key in keys]
-
-
-def _content(row: FeatureRow) -> Content:
-    return Content(row.seller_id, row.payload, row.image, row.text)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index_store import state as state_module
+from index_store import applying
 from index_store.contents import Content, ContentsFile, contents_path
 from index_store.errors import StateUnusable
 from index_store.rows import Changes, DecisionRow, FeatureRow, Identity, StoredContent, Version
@@ -64,7 +64,9 @@ def test_many_rows_are_read_as_few_are(contents: ContentsFile) -> None:
 @pytest.mark.parametrize("wanted", [[5, 6], range(5, 500)])
 def test_a_row_that_is_missing_makes_the_state_unusable(contents: ContentsFile, wanted: list[int] | range) -> None:
     contents.write([(5, Content(None, b"", None, None))], ())
-    with pytest.raises(StateUnusable, match=rf"lacks the contents of {len(wanted) - 1} offers in state.contents: delete"):
+    with pytest.raises(
+        StateUnusable, match=rf"lacks the contents of {len(wanted) - 1} offers in state.contents: delete"
+    ):
         contents.read(wanted)
 
 
@@ -102,7 +104,7 @@ def test_where_only_the_state_was_deleted_the_next_one_begins_with_nothing(path:
 def test_replaced_versions_are_deleted_once_there_are_many_and_never_those_that_count(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_module, "_STALE", 50)
+    monkeypatch.setattr(applying, "_STALE", 50)
     with State(path, IDENTITY) as state:
         state.apply(batch(range(200)))
         most = 0
@@ -150,7 +152,9 @@ def of_before(path: Path) -> None:
     old.executemany("INSERT INTO raw_features VALUES (?, ?, NULL)", ((n, bytes([n % 256]) * 2_000) for n in live))
     vector = np.ones(DIM, "<f2").tobytes()
     old.executemany("INSERT INTO vectors VALUES (?, 0, ?, ?, -1)", ((n, vector, 10 * n) for n in live))
-    old.execute(f"UPDATE totals SET next_key = {OFFERS + 1}, offers = {OFFERS}, live = {OFFERS - 1}, products = {OFFERS}")
+    old.execute(
+        f"UPDATE totals SET next_key = {OFFERS + 1}, offers = {OFFERS}, live = {OFFERS - 1}, products = {OFFERS}"
+    )
     old.execute("COMMIT")
     old.close()
 
@@ -173,9 +177,7 @@ def test_a_file_of_before_is_led_over_and_becomes_small(path: Path) -> None:
         assert state.audit() == ()
 
 
-def test_leading_a_file_over_that_is_broken_off_can_be_begun_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leading_a_file_over_that_is_broken_off_can_be_begun_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of_before(path)
     write = ContentsFile.write
 
