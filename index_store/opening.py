@@ -11,12 +11,12 @@ from typing import Final
 
 from index_store.contents import ContentsFile
 from index_store.errors import StateForeign, StateMismatch, StateTooNew, how_to_delete, sqlite_faults
+from index_store.reading_ahead import read_ahead
 from index_store.rows import Identity
 from index_store.schema import APPLICATION_ID, MIGRATIONS, PLACES, Migration, migrate
 from index_store.sql import PAGE_BYTES
 
 _CACHE_KIB: Final = 262_144  # all that is read at random of a million offers; taken as it is needed
-_READ_AHEAD: Final = 2**31  # bytes
 _WAL_PAGES: Final = 4096
 
 
@@ -55,11 +55,11 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _read_ahead(path: Path) -> None:
-    # All of it is about to be read, by several threads and not quite in order. Never once SQLite has opened the file:
-    # closing another descriptor of a file would give its locks up.
+    # All of it is about to be read, not quite in order. Never once SQLite has opened the file: closing another
+    # descriptor of a file would give its locks up.
     if path.exists():
         with path.open("rb") as file:
-            os.posix_fadvise(file.fileno(), 0, _READ_AHEAD, os.POSIX_FADV_WILLNEED)
+            read_ahead(file.fileno(), path.stat().st_size)
 
 
 def _compact(connection: sqlite3.Connection, path: Path) -> bool:
