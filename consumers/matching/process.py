@@ -1,5 +1,6 @@
 """The matcher process, wired: bundle, loop, the partitions that the group hands over and those that it follows."""
 
+import gc
 import logging
 from pathlib import Path
 
@@ -119,6 +120,9 @@ def run_matcher(
             status=status,
             clock=clock,
         )
+        # What was imported stays to the end: looking through it for garbage again and again finds none.
+        gc.collect()
+        gc.freeze()
         try:
             loop.run(worker, lambda: bool(stopping), settings.process.drain)
         except DeadLetterLimitError as error:
