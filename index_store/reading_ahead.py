@@ -10,7 +10,7 @@ _MOST: Final = 2**31  # bytes; the rest comes as it is read
 
 
 def read_ahead(fd: int, size: int) -> None:
-    """The first `size` bytes of an open file are about to be read. A hint: where it is not understood nothing happens."""
+    """The first `size` bytes of an open file are about to be read. Where the system takes no hints, nothing happens."""
     if hasattr(os, "posix_fadvise"):
         for start in range(0, min(size, _MOST), _STEP):
             os.posix_fadvise(fd, start, _STEP, os.POSIX_FADV_WILLNEED)

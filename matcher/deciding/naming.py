@@ -125,7 +125,7 @@ class Naming:
     def _candidates(self, ranked: tuple[Ranked, ...]) -> Iterator[Candidate]:
         """Those that may be shown, and on to the best one of another product than the first: who decides, or tells what
         was decided, looks at no other."""
-        products = set()
+        products = set[str]()
         for place, one in enumerate(ranked):
             if place >= SHOWN and len(products) > 1:
                 return
