@@ -1,13 +1,11 @@
 """The loop that every consuming process runs: read what there is room for, let the work go on, and stop in order.
 
-The work itself is a `Worker`. It never blocks: when it has no room, its partitions are paused and polling goes on, so
-that the group keeps the process for alive.
+When its `Worker` has no room, partitions are paused and polling goes on, so that the group keeps the process for alive.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from enum import Enum, auto
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -22,8 +20,8 @@ from confluent_kafka import (
 from consumers.client import consumer_config, is_passing, record_of
 from consumers.membership import Membership, successor
 from consumers.status import Status
+from consumers.worker import LATER, Worker
 from matcher.clock import Clock
-from matcher.events.envelope import Record
 from matcher.metrics import Metrics
 from matcher.settings import Kafka
 from producers.transaction import NotOwnerError
@@ -40,47 +38,6 @@ ANSWER_WAIT = 10.0
 
 class LogDataLostError(RuntimeError):
     """The offset to continue from is no longer in the topic: records were deleted before they were read."""
-
-
-class Later(Enum):
-    """A worker's answer when it cannot say yet from where a partition is to be read."""
-
-    LATER = auto()
-
-
-LATER = Later.LATER
-
-
-class Worker(Protocol):
-    """What a loop drives. All calls come from the loop's thread."""
-
-    def assigned(self, partition: int) -> int | Later | None:
-        """This process now owns `partition`. Returns the offset to start from, or None for the committed one.
-
-        `LATER`: `poll` will say it; until then nothing of the partition is read. The group waits for the answer, so
-        this must not take long.
-        """
-
-    def revoked(self, partitions: Sequence[int], *, lost: bool) -> None:
-        """Gives partitions up: finish and commit what is in flight, or, when `lost`, drop it without a trace."""
-
-    def room(self, partition: int) -> int:
-        """How many more records of `partition` it takes now; 0 pauses the partition."""
-
-    def submit(self, records: Sequence[Record]) -> None:
-        """Takes records, in the order of each partition's log."""
-
-    def poll(self) -> Mapping[int, int]:
-        """Lets the work go on; returns partitions that must be read again, from these offsets."""
-
-    def busy(self) -> bool:
-        """Whether records are in flight."""
-
-    def drain(self, deadline: float) -> None:
-        """Finishes and commits what is in flight, until the clock's monotonic `deadline`."""
-
-    def close(self) -> None:
-        """Frees what is held; nothing in flight is published after this."""
 
 
 class Loop:

@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from index_store.halves import to_doubles
+
 _CHUNK_VALUES: Final = 2**21  # doubles converted at once: 16 MiB
 
 
@@ -26,7 +28,7 @@ def inner_products(
     step = max(1, _CHUNK_VALUES // max(1, m * dim))
     for start in range(0, n, step):
         part = slice(start, start + step)
-        scores[part] = np.einsum("nd,nmd->nm", queries[part].astype(np.float64), candidates[part].astype(np.float64))
+        scores[part] = np.einsum("nd,nmd->nm", queries[part].astype(np.float64), to_doubles(candidates[part]))
     return scores
 
 

@@ -18,6 +18,7 @@ from index_store.applying import write_changes
 from index_store.audit import audit
 from index_store.checking import check_changes
 from index_store.contents import Content, contents_path
+from index_store.halves import to_singles
 from index_store.live import live_halves
 from index_store.names import Names, load_used_blocks
 from index_store.positions import load_positions, load_times
@@ -181,7 +182,7 @@ class State:
         """All that belongs into the index, each key once, in the order in which their versions came:
         (i64[n], f32[n, dim], i32[n], i32[n]), n ≤ chunk. As it was when the first was asked for."""
         for keys, halves, sellers, blocks in self.live_halves(chunk):
-            yield keys, halves.astype(np.float32), sellers, blocks
+            yield keys, to_singles(halves), sellers, blocks
 
     def live_halves(self, chunk: int = 4_096) -> Iterator[HalfRows]:
         """The same with vectors as the file keeps them, f16[n, dim]. Such chunks stay in a processor's caches."""

@@ -13,9 +13,10 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from index_store.halves import Halves
+
 Keys = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
-Halves = npt.NDArray[np.float16]
 SellerCodes = npt.NDArray[np.int32]
 BlockCodes = npt.NDArray[np.int32]
 

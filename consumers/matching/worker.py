@@ -5,11 +5,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from consumers.loop import LATER, Later
 from consumers.matching.age import Ages
 from consumers.matching.partition import OwnedPartition
 from consumers.matching.standbys import Standbys
 from consumers.status import Status
+from consumers.worker import LATER, Later
 from matcher.clock import Clock
 from matcher.events.envelope import Record
 from matcher.memory import Memory

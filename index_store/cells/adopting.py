@@ -16,7 +16,8 @@ from index_store.cells.incoming import check_once, checked_vectors, incoming, si
 from index_store.cells.index import CellIndex
 from index_store.cells.loading import Loaded
 from index_store.cells.ragged import Numbers
-from index_store.store import BlockCodes, HalfRows, Halves, Rows, Vectors
+from index_store.halves import Halves
+from index_store.store import BlockCodes, HalfRows, Rows, Vectors
 
 
 class Adopting:

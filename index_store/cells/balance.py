@@ -12,12 +12,15 @@ from collections import deque
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from index_store.cells.index import CellIndex
 from index_store.cells.kmeans import means, unit
 from index_store.cells.ragged import Numbers
+from index_store.store import Vectors
 
 _CELLS_PER_ROOT: Final = 4.0
+_LARGE_CELL: Final = 250  # entries that a cell has on average at a million, and with more of them
 _SPLIT_ABOVE: Final = 1.8  # times the size that a cell should have
 _DISSOLVE_BELOW: Final = 0.125
 _NEIGHBOURS: Final = 16
@@ -29,8 +32,9 @@ _LOOKED_AT: Final = 4096  # entries of a cell of twins, say: more would be a pau
 
 
 def wanted_cells(entries: int) -> int:
-    """Four times the square root: a search then compares with about as many centroids as entries."""
-    return max(1, int(_CELLS_PER_ROOT * np.sqrt(entries)))
+    """Four times the square root up to a million, where few centroids are quick to compare with; from there on in
+    proportion: since centroids are in groups, twice as many cells cost less than cells of twice the size."""
+    return max(1, int(_CELLS_PER_ROOT * np.sqrt(entries)), entries // _LARGE_CELL)
 
 
 class Balancer:
@@ -61,12 +65,12 @@ class Balancer:
 
     def settle(self) -> None:
         """All splits that are due and one look at every cell, at once: for an index that is not in use yet."""
-        while cells := self._too_large():
-            for cell in cells:
-                self._split(cell)
+        self._split_all()
         self._first.clear()
         for _ in range(len(self._index.centroids)):
             self._look_over()
+        # Entries that moved have made other cells too large.
+        self._split_all()
 
     def _wanted(self) -> float:
         return len(self._index) / wanted_cells(len(self._index))
@@ -77,20 +81,26 @@ class Balancer:
         by_size: list[int] = large[np.argsort(-size[large])].tolist()
         return [cell for cell in by_size if size[cell] >= self._leave.get(cell, 0)]
 
+    def _split_all(self) -> None:
+        while cells := self._too_large():
+            for cell in cells:
+                self._split(cell)
+
     def _split(self, cell: int) -> None:
         index = self._index
         slots = index.lists.slots_in(cell)
         vectors = index.entries.exact(slots)
         far = int((vectors @ vectors[0]).argmin())
         pair = unit(vectors[[far, int((vectors @ vectors[far]).argmin())]])
+        total = vectors.sum(axis=0)
         for _ in range(_ROUNDS):
-            side = (vectors @ pair.T).argmax(axis=1)
-            pair = means(vectors, side, 2, pair)
+            side = (vectors @ (pair[1] - pair[0]) > 0).astype(np.int64)
+            pair = _halved(vectors, side, total)
         if _smaller(side) < len(side) // 8 + 1:
             # A few lie apart and the rest together: halves are better than leaving the rest as it is.
             along = vectors @ (pair[1] - pair[0])
             side = (along > np.median(along)).astype(np.int64)
-            pair = means(vectors, side, 2, pair)
+            pair = _halved(vectors, side, total)
         if _smaller(side) < len(side) // 8 + 1:
             self._leave[cell] = 2 * len(slots)
             return
@@ -150,6 +160,12 @@ class Balancer:
         near = self._index.centroids.ranked_exactly(self._index.centroids.rows[[cell]], _NEIGHBOURS + 1)[0]
         result: Numbers = near[near != cell]
         return result
+
+
+def _halved(vectors: Vectors, side: Numbers, total: npt.NDArray[np.float32]) -> Vectors:
+    """f32[2, dim]: centroids of the vectors of side 0 and 1; total: the sum of all."""
+    second = side.astype(np.float32) @ vectors
+    return unit(np.stack([total - second, second]))
 
 
 def _smaller(side: Numbers) -> int:

@@ -27,7 +27,8 @@ class Centroids:
     """Unit vectors f32[count, dim] in an order that is the cells' numbers."""
 
     def __init__(self, rows: Vectors) -> None:
-        self.rows = np.ascontiguousarray(rows)
+        self._room = np.ascontiguousarray(rows)  # `rows` is the front of it
+        self.rows = self._room
         self._scanner = Scanner(rows.shape[1], codes=False)
         self._groups: Vectors = rows[:0]
         self._group_of = np.zeros(0, np.int64)
@@ -40,7 +41,7 @@ class Centroids:
 
     def nbytes(self) -> int:
         """Bytes of the centroids, and of the copies by group."""
-        return self.rows.nbytes * (2 if len(self._groups) else 1)
+        return self._room.nbytes + (self.rows.nbytes if len(self._groups) else 0)
 
     def nearest(self, vectors: Vectors) -> CellIds:
         """i64[n]: the cell of each vector; with many cells now and then the second best."""
@@ -77,7 +78,10 @@ class Centroids:
     def append(self, row: npt.NDArray[np.float32], beside: int) -> int:
         """One more, in the group of the cell `beside`; returns its number."""
         cell = len(self.rows)
-        self.rows = np.concatenate([self.rows, row[None]])
+        if cell == len(self._room):
+            self._room = np.concatenate([self.rows, np.empty((1 + cell // 16, len(row)), np.float32)])
+        self._room[cell] = row
+        self.rows = self._room[: cell + 1]
         if len(self._groups):
             self._group_of = np.append(self._group_of, self._group_of[beside])
             self._by_group = None
@@ -88,7 +92,7 @@ class Centroids:
     def drop_last_into(self, cell: int) -> None:
         """Forget a cell; the last one takes its number."""
         self.rows[cell] = self.rows[-1]
-        self.rows = self.rows[:-1].copy()
+        self.rows = self._room[: len(self.rows) - 1]
         if len(self._groups):
             self._group_of[cell] = self._group_of[-1]
             self._group_of = self._group_of[:-1].copy()

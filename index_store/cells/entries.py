@@ -18,7 +18,8 @@ from index_store.cells.arrays import FileRows, MemoryRows
 from index_store.cells.codes import Quantiser
 from index_store.cells.keymap import KeyMap
 from index_store.cells.ragged import Numbers
-from index_store.store import Halves, Keys, SellerCodes, Vectors
+from index_store.halves import Halves, to_singles
+from index_store.store import Keys, SellerCodes, Vectors
 
 FORMAT: Final = 1
 _PAGE: Final = 4096  # entries: more than a page of memory holds of any column
@@ -172,8 +173,7 @@ class Entries:
 
     def exact(self, slots: Numbers) -> Vectors:
         """f32[n, dim]: the vectors of these slots."""
-        result: Vectors = self.vectors[slots].astype(np.float32)
-        return result
+        return to_singles(self.vectors[slots])
 
     def close(self) -> None:
         """Give back memory and files."""

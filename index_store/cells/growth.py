@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Final
 
-import numpy as np
-
 from index_store.cells.balance import wanted_cells
 from index_store.cells.codes import Quantiser
 from index_store.cells.entries import EntryFiles
 from index_store.cells.index import CellIndex
 from index_store.cells.kmeans import kmeans_steps
 from index_store.flat import FlatStore
-from index_store.store import BlockCodes, Halves, Keys, SellerCodes, Vectors
+from index_store.halves import Halves, to_halves
+from index_store.store import BlockCodes, Keys, SellerCodes, Vectors
 
 _STEP: Final = 512  # entries copied in one step
 _STEPS_PER_ROW: Final = 1 / 128
@@ -68,5 +67,5 @@ class Growth:
         for start in range(0, len(keys), _STEP):
             part = keys[start : start + _STEP]
             found, vectors, sellers, blocks = self._flat.entries(part[index.entries.find(part) < 0])
-            index.upsert(found, vectors, vectors.astype(np.float16), sellers, blocks)
+            index.upsert(found, vectors, to_halves(vectors), sellers, blocks)
             yield

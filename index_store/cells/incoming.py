@@ -8,9 +8,9 @@ from typing import cast
 
 import numpy as np
 
+from index_store.halves import Halves, to_halves, to_singles
 from index_store.store import (
     HalfRows,
-    Halves,
     Keys,
     Rows,
     Vectors,
@@ -41,25 +41,26 @@ def check_once(keys: Keys, *, met: bool = False) -> None:
 def checked_vectors(vectors: Vectors | Halves, dim: int, rows: int) -> tuple[Vectors, Halves]:
     """The same as f32[rows, dim] and as f16[rows, dim]. Raises `ValueError` for vectors that an upsert refuses, those
     that `half` refuses included."""
-    singles = check_vectors("vectors", single(vectors), dim, rows)
-    return singles, cast(Halves, vectors) if vectors.dtype == np.float16 else half(singles)
+    checked = check_vectors("vectors", single(vectors), dim, rows)
+    return checked, cast(Halves, vectors) if vectors.dtype == np.float16 else half(checked)
 
 
 def half(vectors: Vectors) -> Halves:
     """The same as f16[n, dim]. Raises `ValueError` if that changes any value."""
-    halves = vectors.astype(np.float16)
-    if not np.array_equal(halves, vectors):
-        row, column = np.argwhere(halves != vectors)[0]
+    result = to_halves(vectors)
+    same = to_singles(result) == vectors
+    if not same.all():
+        row, column = np.argwhere(~same)[0]
         raise ValueError(
             f"vectors must be rounded to fp16, which this index keeps; got {vectors[row, column]} in row {row}, "
             f"column {column}"
         )
-    return halves
+    return result
 
 
 def single(vectors: Vectors | Halves) -> Vectors:
     """The same as f32[n, dim]; what is neither f16 nor f32 stays as it is."""
-    return cast(Vectors, vectors.astype(np.float32) if vectors.dtype == np.float16 else vectors)
+    return to_singles(cast(Halves, vectors)) if vectors.dtype == np.float16 else cast(Vectors, vectors)
 
 
 def _ahead(chunks: Iterable[Rows | HalfRows]) -> Iterator[Rows | HalfRows]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -14,9 +15,12 @@ from index_store.cells.lists import CellLists
 from index_store.cells.ragged import Numbers
 from index_store.cells.scales import Scales
 from index_store.cells.scan import Scanner
-from index_store.store import BlockCodes, Halves, Keys, Rows, SellerCodes, Vectors
+from index_store.cells.sharing import beside
+from index_store.halves import Halves
+from index_store.store import BlockCodes, Keys, Rows, SellerCodes, Vectors
 
 _STEP: Final = 16_384
+_MANY: Final = 256  # entries whose vectors another thread writes
 
 
 class CellIndex:
@@ -62,18 +66,19 @@ class CellIndex:
         codes = self.scales.encode(vectors, cells)
         moved = new.copy()
         known = np.flatnonzero(~new)
-        if len(known):
-            at = slots[known]
-            before = self.entries.cells[at]
-            changes = (before != cells[known]) | (self.lists.blocks_of(at) != blocks[known])
-            self.lists.remove(at[changes], before[changes].astype(np.int64))
-            self.lists.overwrite(at[~changes], codes[known[~changes]])
-            moved[known[changes]] = True
+        at = slots[known]
+        before = self.entries.cells[at]
         if new.any():
             slots[new] = self.entries.add(keys[new])
-        self.lists.append(cells[moved], codes[moved], slots[moved], blocks[moved])
-        self.entries.write(slots, halves, cells, sellers)
-        self.scales.note(slots, vectors, cells)
+        # Pages of a mapped file that are written for the first time since they went to the disk: the system is slow.
+        with beside(partial(self.entries.write, slots, halves, cells, sellers), worth=len(keys) >= _MANY):
+            if len(known):
+                changes = (before != cells[known]) | (self.lists.blocks_of(at) != blocks[known])
+                self.lists.remove(at[changes], before[changes].astype(np.int64))
+                self.lists.overwrite(at[~changes], codes[known[~changes]])
+                moved[known[changes]] = True
+            self.lists.append(cells[moved], codes[moved], slots[moved], blocks[moved])
+            self.scales.note(slots, vectors, cells)
         self.keep_head()
 
     def remove(self, slots: Numbers) -> None:

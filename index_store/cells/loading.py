@@ -13,7 +13,8 @@ from index_store.cells.codes import Quantiser
 from index_store.cells.entries import Entries, EntryFiles
 from index_store.cells.incoming import check_once, checked_vectors, incoming
 from index_store.cells.index import CellIndex
-from index_store.cells.kmeans import kmeans
+from index_store.cells.training import trained
+from index_store.halves import to_singles
 from index_store.store import NO_BLOCK, BlockCodes, HalfRows, Rows, Vectors
 
 _STEP: Final = 16_384
@@ -59,7 +60,7 @@ class Loading:
             start = part.stop
             yield (
                 entries.keys[part].copy(),
-                entries.vectors[part].astype(np.float32),
+                to_singles(entries.vectors[part]),
                 entries.sellers[part].copy(),
                 blocks,
             )
@@ -101,4 +102,4 @@ class Loading:
         random = np.random.default_rng(seed)
         chosen = np.sort(random.choice(len(entries), min(len(entries), _SAMPLE * count), replace=False))
         sample = entries.exact(chosen)
-        return kmeans(sample, count, seed), Quantiser.of(sample)
+        return trained(sample, count, seed), Quantiser.of(sample)

@@ -15,6 +15,7 @@ import numpy as np
 from index_store.cells.blas import one_thread
 from index_store.cells.index import CellIndex
 from index_store.cells.search import search
+from index_store.halves import to_singles
 from index_store.scores import inner_products
 from index_store.store import ANY_BLOCK, NO_BLOCK, NO_KEY
 from index_store.terms import Terms
@@ -66,7 +67,7 @@ class RecallScan:
     def _compare(self, first: int, end: int) -> None:
         """Brings the best so far up to date with the slots first … end - 1."""
         entries = self._index.entries
-        scores = self._asked @ entries.vectors[first:end].astype(np.float32).T
+        scores = self._asked @ to_singles(entries.vectors[first:end]).T
         blocks = self._index.lists.blocks_of(np.arange(first, end))
         scores[~self._terms.allow(entries.sellers[None, first:end], blocks[None])] = -np.inf
         keep = self._keys.shape[1]

@@ -12,7 +12,8 @@ from index_store.cells.growth import Growth
 from index_store.cells.index import CellIndex
 from index_store.cells.loading import Loaded, Loading
 from index_store.flat import FlatStore
-from index_store.store import BlockCodes, HalfRows, Halves, Keys, Rows, SellerCodes, Vectors
+from index_store.halves import Halves
+from index_store.store import BlockCodes, HalfRows, Keys, Rows, SellerCodes, Vectors
 
 
 class Stages:

@@ -10,9 +10,10 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicP
 
 import consumers.loop
 import consumers.membership
-from consumers.loop import LATER, Later, LogDataLostError, Loop
+from consumers.loop import LogDataLostError, Loop
 from consumers.membership import PATIENCE
 from consumers.status import Status
+from consumers.worker import LATER, Later
 from matcher.events.envelope import Record
 from matcher.metrics import Metrics
 from matcher.settings import Kafka

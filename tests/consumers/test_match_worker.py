@@ -5,10 +5,10 @@ from itertools import chain
 
 import pytest
 
-from consumers.loop import LATER
 from consumers.matching.age import Ages, StoodStillError
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status
+from consumers.worker import LATER
 from matcher.events.envelope import Record
 from matcher.metrics import Metrics
 from matcher.settings import Kafka

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 import consumers.matching.partition
 import consumers.matching.worker
 from consumers.limit import DeadLetterLimitError, Tally, read_note
-from consumers.loop import LATER
 from consumers.matching.age import Ages
 from consumers.matching.group_offsets import GroupOffsets
 from consumers.matching.opening import Opener
@@ -28,6 +27,7 @@ from consumers.matching.standby import Standby
 from consumers.matching.standbys import Standbys
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status
+from consumers.worker import LATER
 from index_store.errors import StateDiskFault
 from index_store.verify import verify
 from matcher.deciding.arrivals import Arrival, read_arrival

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index_store.cells import keymap
+from index_store.cells.balance import wanted_cells
 from index_store.cells.centroids import Centroids
 from index_store.cells.codes import ZERO, Quantiser
 from index_store.cells.keymap import KeyMap
-from index_store.cells.kmeans import kmeans, unit
+from index_store.cells.kmeans import unit
 from index_store.cells.lists import CellLists
 from index_store.cells.segments import Segments
+from index_store.cells.training import trained
 from tests.examples import examples
 
 some_keys = st.lists(st.integers(0, 40) | st.integers(2**62, 2**63 - 1), unique=True, max_size=12)
@@ -133,11 +135,18 @@ def test_codes_keep_the_order_of_scores_up_to_a_thousandth() -> None:
         assert error.std() < 0.002
 
 
+@given(st.integers(1, 10**9))
+def test_cells_grow_no_larger_than_those_of_a_million(entries: int) -> None:
+    assert entries / wanted_cells(entries) <= 251
+    assert wanted_cells(entries) <= wanted_cells(entries + entries // 2 + 1)
+    assert wanted_cells(entries) >= min(entries, int(4 * np.sqrt(min(entries, 10**6))))
+
+
 def test_the_nearest_centroid_by_groups_is_nearly_always_the_nearest() -> None:
     random = np.random.default_rng(5)
     middles = unit(random.standard_normal((300, 32)).astype(np.float32))
     vectors = unit(middles[random.integers(0, 300, 20_000)] + 0.1 * random.standard_normal((20_000, 32), np.float32))
-    centroids = Centroids(kmeans(vectors, 1200, seed=0))
+    centroids = Centroids(trained(vectors, 1200, seed=0))
     best = centroids.nearest_exactly(vectors[:2000])
     assert (centroids.nearest(vectors[:2000]) == best).mean() > 0.97
     assert _overlap(centroids, vectors[:2000]) > 0.9
