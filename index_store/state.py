@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from index_store import tables
 from index_store.applying import write_changes
 from index_store.audit import audit
