@@ -132,6 +132,15 @@ def test_a_stretch_that_is_read_while_others_are_applied_is_of_one_moment(path: 
         assert keys == list(range(1, 11))
 
 
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "what? #1 %41 é" / "state.sqlite"
+    with State(path, IDENTITY) as state:
+        state.apply(batch(range(200)))
+        keys = np.concatenate([keys for keys, *_ in state.live_vectors()])
+        assert len(state.contents(keys)) == 200
+    assert sorted(file.name for file in tmp_path.iterdir()) == [path.parent.name]
+
+
 def of_before(path: Path) -> None:
     """A file of the schema before contents lay apart."""
     facts = {"bundle": "first", "dim": DIM, "partition": 0, "partitions": 1, "blocks": 0, "raw_features": True}
