@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Final
 
 _PROMISES: Final = (
     (
-        "SELECT count(*) FROM vectors LEFT JOIN offers USING (key) WHERE offers.product_id IS NULL",
+        "SELECT count(*) FROM live_vectors LEFT JOIN offers USING (key)"
+        " WHERE offers.product_id IS NULL OR offers.place IS NOT live_vectors.place",
         "vectors belong to no offer that is alive",
     ),
     (
-        "SELECT (SELECT count(*) FROM vectors LEFT JOIN contents USING (key) WHERE contents.key IS NULL)"
-        " + (SELECT count(*) FROM contents LEFT JOIN vectors USING (key) WHERE vectors.key IS NULL)",
+        "SELECT count(*) FROM offers WHERE place IS NOT NULL AND place NOT IN (SELECT place FROM live_vectors)",
+        "offers have no vector at their place",
+    ),
+    (
+        # Behind the next place lies what was written before a process ended: it will be written over.
+        "SELECT (SELECT count(*) FROM live_vectors WHERE place NOT IN (SELECT place FROM apart.contents))"
+        " + (SELECT count(*) FROM apart.contents, totals"
+        " WHERE place < next_place AND place NOT IN (SELECT place FROM vectors))",
         "offers have a payload without a vector or a vector without a payload",
     ),
     (
-        "SELECT (SELECT count(*) FROM raw_features LEFT JOIN vectors USING (key) WHERE vectors.key IS NULL)"
-        " + (SELECT count(*) FROM vectors LEFT JOIN raw_features USING (key) WHERE raw_features.key IS NULL"
-        " AND (SELECT value FROM facts WHERE name = 'raw_features') = 'true')",
-        "offers have raw features without a vector, or in a state that keeps them a vector without raw features",
+        "SELECT count(*) FROM apart.contents WHERE (image IS NOT NULL OR text IS NOT NULL)"
+        " AND (SELECT value FROM facts WHERE name = 'raw_features') = 'false'",
+        "offers have raw features in a state that keeps none",
     ),
     (
-        "SELECT count(*) FROM vectors LEFT JOIN sellers ON code = seller_code"
+        "SELECT count(*) FROM live_vectors LEFT JOIN sellers ON code = seller_code"
         " WHERE seller_code >= 0 AND sellers.code IS NULL",
         "vectors have an unknown seller",
     ),
     (
-        "SELECT count(*) FROM vectors LEFT JOIN blocks ON number = block WHERE block >= 0 AND blocks.number IS NULL",
+        "SELECT count(*) FROM live_vectors LEFT JOIN blocks ON number = block"
+        " WHERE block >= 0 AND blocks.number IS NULL",
         "vectors have an unknown block",
     ),
     (
@@ -49,8 +57,8 @@ _PROMISES: Final = (
         "features are held although their version is decided",
     ),
     (
-        "SELECT (offers, live, gone, products, pending) IS NOT ("
-        " (SELECT count(*) FROM offers), (SELECT count(*) FROM vectors),"
+        "SELECT (stale, offers, live, gone, products, pending) IS NOT ("
+        " (SELECT count(*) FROM stale), (SELECT count(*) FROM offers), (SELECT count(*) FROM live_vectors),"
         " (SELECT count(*) FROM offers WHERE product_id IS NULL),"
         " (SELECT count(*) FROM products WHERE members > 0), (SELECT count(*) FROM pending)) FROM totals",
         "running totals differ from the tables",
@@ -58,11 +66,20 @@ _PROMISES: Final = (
 )
 
 
-def audit(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Everything that is wrong, in words; empty if nothing is. Reads the whole file."""
-    damage = [row[0] for row in connection.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
-    if damage:
-        return tuple(f"the file is damaged: {line}" for line in damage)
+def audit(connection: sqlite3.Connection, contents: Path) -> tuple[str, ...]:
+    """Everything that is wrong, in words; empty if nothing is. Reads all of both files (see `index_store.contents`)."""
+    connection.execute("ATTACH ? AS apart", (str(contents),))
+    try:
+        checks = connection.execute("PRAGMA integrity_check(10)")
+        damage = [row[0] for row in checks if row[0] != "ok"]
+        if damage:
+            return tuple(f"the file is damaged: {line}" for line in damage)
+        return _broken(connection)
+    finally:
+        connection.execute("DETACH apart")
+
+
+def _broken(connection: sqlite3.Connection) -> tuple[str, ...]:
     connection.execute("CREATE TEMP TABLE counted AS SELECT product_id FROM offers WHERE product_id IS NOT NULL")
     try:
         connection.execute("CREATE INDEX temp.counted_by_product ON counted (product_id)")

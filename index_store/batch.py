@@ -15,15 +15,16 @@ from index_store.tables import Totals
 class Outcome:
     """What a batch changed.
 
-    new, known: ledger rows to insert and to update; attached: (key, features) to index; removed: keys to
-    take out of the index; held, unheld: pending features to add and to drop; founded: the first version seen
-    in each product named; joined: change of members by product
+    new, known: ledger rows to insert and to update; attached: (key, place, features) to index; removed: keys to
+    take out of the index; stale: places that no offer names any more; held, unheld: pending features to add and to
+    drop; founded: the first version seen in each product named; joined: change of members by product
     """
 
     new: list[OfferFold] = field(default_factory=list)
     known: list[OfferFold] = field(default_factory=list)
-    attached: list[tuple[int, FeatureRow]] = field(default_factory=list)
+    attached: list[tuple[int, int, FeatureRow]] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
+    stale: list[int] = field(default_factory=list)
     held: list[FeatureRow] = field(default_factory=list)
     unheld: list[tuple[str, Version]] = field(default_factory=list)
     founded: dict[str, Version] = field(default_factory=dict)
@@ -62,6 +63,7 @@ def fold_batch(offers: Mapping[str, OfferFold], changes: Changes, totals: Totals
     for name, offer in offers.items():
         _collect(offer, before[name], outcome, totals)
     totals.offers += len(outcome.new)
+    totals.stale += len(outcome.stale)
     return outcome
 
 
@@ -70,7 +72,7 @@ def _collect(offer: OfferFold, before: _Before, outcome: Outcome, totals: Totals
         offer.key = totals.next_key
         totals.next_key += 1
         outcome.new.append(offer)
-    elif offer.decided:
+    elif offer.key is not None and (offer.decided or offer.attached is not None):
         outcome.known.append(offer)
     if offer.decided:
         totals.gone += (offer.product_id is None) - (before.known and before.product_id is None)
@@ -79,8 +81,13 @@ def _collect(offer: OfferFold, before: _Before, outcome: Outcome, totals: Totals
         if offer.product_id is not None:
             outcome.joined[offer.product_id] += 1
     totals.live += offer.live - before.live
+    if offer.place is not None and (offer.attached is not None or not offer.live):
+        outcome.stale.append(offer.place)
+        offer.place = None
     if offer.key is not None and offer.attached is not None:
-        outcome.attached.append((offer.key, offer.attached))
+        offer.place = totals.next_place
+        totals.next_place += 1
+        outcome.attached.append((offer.key, offer.place, offer.attached))
     elif offer.key is not None and before.live and not offer.live:
         outcome.removed.append(offer.key)
     totals.pending += len(offer.pending) - len(before.pending)

@@ -56,7 +56,7 @@ class VersionsNotComparable(StateError, ValueError):
 def how_to_delete(path: Path) -> str:
     """The sentence that tells an operator how to get a new state."""
     return (
-        f"delete {path} (with {path.name}-wal and {path.name}-shm, if they are there), "
+        f"delete {path} (with {path.name}-wal, {path.name}-shm and {path.stem}.contents, if they are there), "
         "and it is rebuilt from the log at the next start"
     )
 

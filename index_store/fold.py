@@ -22,7 +22,8 @@ class OfferFold:
     """One offer while records are applied to it.
 
     key: None as long as the ledger does not know the offer
-    indexed: the stored vector still counts
+    place: where vector and contents are stored, None if nowhere
+    indexed: they still count
     attached: features that replace the stored vector
     pending: features newer than the ledger
     """
@@ -33,6 +34,7 @@ class OfferFold:
     product_id: str | None = None
     outcome: str = ""
     updated_at: int = 0
+    place: int | None = None
     indexed: bool = False
     attached: FeatureRow | None = None
     pending: dict[Version, FeatureRow] = field(default_factory=dict)

@@ -83,7 +83,7 @@ class Names:
 def load_used_blocks(connection: sqlite3.Connection) -> set[str]:
     """Names of the blocks that live offers or held features are in. Reads all live offers."""
     rows = connection.execute(
-        "SELECT name FROM blocks WHERE number IN (SELECT block FROM vectors)"
+        "SELECT name FROM blocks WHERE number IN (SELECT block FROM live_vectors)"
         " UNION SELECT block FROM pending WHERE block IS NOT NULL"
     )
     return {name for (name,) in rows}

@@ -133,8 +133,7 @@ class LedgerRow:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class OfferRow:
+class OfferRow(NamedTuple):
     """Which offer a key stands for, and where it belongs; `product_id` is None when it is gone."""
 
     offer_id: str

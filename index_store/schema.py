@@ -7,13 +7,16 @@ number of steps that were applied to it. Steps are only ever appended.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
+
+from index_store.moving import move_contents
 
 APPLICATION_ID: Final = 0x4F464D53
 """`PRAGMA application_id` of a state file: the letters OFMS."""
 
-Migration = tuple[str, ...]
+Migration = tuple[str | Callable[[sqlite3.Connection], None], ...]
+"""Statements, and functions for what statements cannot say."""
 
 _FIRST: Final[Migration] = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -98,17 +101,54 @@ _BLOCKS: Final[Migration] = (
 # A state of before knows no time, which counts as long ago.
 _TIMES: Final[Migration] = ("ALTER TABLE positions ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0",)
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _LAST_SEEN, _BLOCKS, _TIMES)
+# Contents go to a file of their own; a vector gets a place with each version, and an offer names that of its own. A row
+# that no offer names is stale until it is deleted. Places begin as the keys were.
+_PLACES: Final[Migration] = (
+    "CREATE TABLE contents_file (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), token TEXT NOT NULL)",
+    "INSERT INTO contents_file VALUES (1, lower(hex(randomblob(16))))",
+    move_contents,
+    """CREATE TABLE placed (
+        place INTEGER PRIMARY KEY,
+        key INTEGER NOT NULL,
+        seller_code INTEGER NOT NULL,
+        seen_at INTEGER NOT NULL,
+        block INTEGER NOT NULL,
+        vector BLOB NOT NULL
+    )""",
+    "INSERT INTO placed SELECT key, key, seller_code, seen_at, block, vector FROM vectors ORDER BY key",
+    "ALTER TABLE offers ADD COLUMN place INTEGER",
+    "UPDATE offers SET place = key WHERE key IN (SELECT place FROM placed)",
+    "DROP TABLE contents",
+    "DROP TABLE raw_features",
+    "DROP TABLE vectors",
+    "ALTER TABLE placed RENAME TO vectors",
+    "CREATE INDEX vectors_by_seen_at ON vectors (seen_at)",
+    "CREATE TABLE stale (place INTEGER PRIMARY KEY)",
+    "CREATE VIEW live_vectors AS SELECT * FROM vectors WHERE place NOT IN (SELECT place FROM stale)",
+    "ALTER TABLE totals ADD COLUMN next_place INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE totals ADD COLUMN stale INTEGER NOT NULL DEFAULT 0",
+    "UPDATE totals SET next_place = next_key",
+)
+PLACES: Final = 6
+"""The schema since which contents lie apart."""
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _RAW_FEATURES, _LAST_SEEN, _BLOCKS, _TIMES, _PLACES)
 
 
-def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Apply the steps that the file lacks, each in a transaction of its own together with its number."""
-    (applied,) = connection.execute("PRAGMA user_version").fetchone()
-    for number, statements in enumerate(migrations[applied:], start=applied + 1):
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Apply the steps that the file lacks, each in a transaction of its own together with its number.
+
+    Returns how many it had before.
+    """
+    (before,) = connection.execute("PRAGMA user_version").fetchone()
+    for number, statements in enumerate(migrations[before:], start=before + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:
             for statement in statements:
-                connection.execute(statement)
+                if isinstance(statement, str):
+                    connection.execute(statement)
+                else:
+                    statement(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
@@ -116,3 +156,4 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    return int(before)

@@ -1,4 +1,4 @@
-"""The state of a matcher: one SQLite file per group and partition, a fold over `offer-features` and `matches`.
+"""The state of a matcher: two SQLite files per group and partition, a fold over `offer-features` and `matches`.
 
 It holds nothing that the logs do not, so it can always be deleted and rebuilt; it is there to make a start
 quick. One process owns it; within that process its methods may be called from several threads.
@@ -6,20 +6,20 @@ quick. One process owns it; within that process its methods may be called from s
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from index_store import tables
+from index_store.applying import write_changes
 from index_store.audit import audit
-from index_store.batch import fold_batch
 from index_store.checking import check_changes
+from index_store.contents import Content, contents_path
 from index_store.halves import to_singles
 from index_store.live import live_halves
 from index_store.names import Names, load_used_blocks
-from index_store.positions import load_positions, load_times, move_positions
+from index_store.positions import load_positions, load_times
 from index_store.rows import (
     Applied,
     Changes,
@@ -48,6 +48,7 @@ class State:
         check_dim(identity.dim)
         self._identity = identity
         self._file = StateFile(path, identity)
+        self._seen_from = 0  # no live offer was seen last before this stream time
         try:
             with self._file.reading() as connection:
                 self._sellers, self._blocks = Names(connection, "sellers"), Names(connection, "blocks")
@@ -89,44 +90,20 @@ class State:
         that is not one of the identity's.
         """
         check_changes(changes, self._identity)
-        ids = dict.fromkeys([row.offer_id for row in changes.decisions] + [row.offer_id for row in changes.features])
         with self._file.mutex:
             with self._file.transaction() as connection:
-                move_positions(connection, self._file.path, changes.positions, changes.times)
-                totals = tables.load_totals(connection)
-                offers = tables.load_offers(connection, ids, with_pending=totals.pending > 0)
-                outcome = fold_batch(offers, changes, totals)
-                sellers = self._sellers.add(connection, (row.seller_id for _, row in outcome.attached))
-                blocks = self._blocks.add(connection, [*changes.blocks, *(row.block for row in changes.features)])
-                attached = [
-                    tables.Upserted(
-                        key, row, self._sellers.number(row.seller_id, sellers), self._blocks.number(row.block, blocks)
-                    )
-                    for key, row in outcome.attached
-                ]
-                tables.write_ledger(connection, outcome.new, outcome.known)
-                tables.write_vectors(connection, attached, outcome.removed, self._identity.raw_features)
-                tables.write_pending(connection, outcome.held, outcome.unheld)
-                totals.products += tables.write_products(connection, outcome.founded, outcome.joined)
-                tables.save_totals(connection, totals)
-                if changes.stream_time is not None:
-                    tables.save_stream_time(connection, changes.stream_time)
-            self._sellers.learn(sellers)
-            self._blocks.learn(blocks)
-        vectors = np.zeros((len(attached), self._identity.dim), dtype=np.float32)
-        for index, one in enumerate(attached):
-            vectors[index] = one.row.vector
-        return Applied(
-            keys=np.array([one.key for one in attached], dtype=np.int64),
-            vectors=vectors,
-            sellers=np.array([one.seller for one in attached], dtype=np.int32),
-            blocks=np.array([one.block for one in attached], dtype=np.int32),
-            new_blocks=blocks,
-            removed=np.array(outcome.removed, dtype=np.int64),
-            ignored_decisions=outcome.ignored_decisions,
-            ignored_features=outcome.ignored_features,
-            held_features=len(outcome.held),
-        )
+                written = write_changes(
+                    connection,
+                    self._file.path,
+                    self._file.contents,
+                    changes,
+                    sellers=self._sellers,
+                    blocks=self._blocks,
+                )
+            self._sellers.learn(written.sellers)
+            self._blocks.learn(written.blocks)
+            self._seen_from = min([self._seen_from, *(one.row.seen_at for one in written.attached)])
+        return written.applied(self._identity.dim)
 
     def ledger(self, offer_ids: Sequence[str]) -> dict[str, LedgerRow]:
         """The last decisions on these offers; an offer that was never decided is left out."""
@@ -136,17 +113,34 @@ class State:
     def by_keys(self, keys: Keys | Sequence[int]) -> dict[int, StoredOffer]:
         """The offers with these keys; an unknown key is left out."""
         with self._file.reading() as connection:
-            return tables.load_by_keys(connection, [int(key) for key in keys])
+            rows, contents = tables.load_rows(connection, _ints(keys)), self._contents(connection, keys)
+        offers = {}
+        for key, row in rows.items():
+            said = contents.get(key)
+            offers[key] = StoredOffer(
+                row.offer_id,
+                row.product_id,
+                row.version,
+                said.seller_id if said else None,
+                said.payload if said else None,
+            )
+        return offers
 
     def rows(self, keys: Keys | Sequence[int]) -> dict[int, OfferRow]:
         """Which offers these keys stand for; an unknown key is left out. Reads the ledger alone."""
         with self._file.reading() as connection:
-            return tables.load_rows(connection, [int(key) for key in keys])
+            return tables.load_rows(connection, _ints(keys))
 
     def contents(self, keys: Keys | Sequence[int]) -> dict[int, StoredContent]:
         """What the live offers with these keys say; others are left out."""
         with self._file.reading() as connection:
-            return tables.load_contents(connection, [int(key) for key in keys])
+            contents = self._contents(connection, keys)
+        return {key: StoredContent(said.payload, said.image, said.text) for key, said in contents.items()}
+
+    def _contents(self, connection: sqlite3.Connection, keys: Keys | Sequence[int]) -> dict[int, Content]:
+        places = tables.load_places(connection, _ints(keys))
+        contents = self._file.contents.read(list(places.values()))
+        return {key: contents[place] for key, place in places.items()}
 
     def positions(self) -> dict[tuple[str, int], int]:
         """(topic, partition) -> offset of the first record that is not applied yet."""
@@ -177,13 +171,14 @@ class State:
         """Up to `most` live offers, with their versions, whose features came last at this stream time (milliseconds)
         or before, longest ago first. Reads no more rows than it returns."""
         with self._file.reading() as connection:
-            return tables.load_seen_last_before(connection, seen_at, most)
+            found = tables.load_seen_between(connection, self._seen_from, seen_at, most)
+            # Stale rows lie between, and are not to be read again each time.
+            self._seen_from = found[0][2] if found else max(self._seen_from, seen_at + 1)
+        return [(offer_id, version) for offer_id, version, _ in found]
 
     def live_vectors(self, chunk: int = 16_384) -> Iterator[Rows]:
-        """All that belongs into the index, by rising key: (i64[n], f32[n, dim], i32[n], i32[n]), n ≤ chunk.
-
-        What is applied between two chunks shows in the later ones only.
-        """
+        """All that belongs into the index, each key once, in the order in which their versions came:
+        (i64[n], f32[n, dim], i32[n], i32[n]), n ≤ chunk. As it was when the first was asked for."""
         for keys, halves, sellers, blocks in self.live_halves(chunk):
             yield keys, to_singles(halves), sellers, blocks
 
@@ -231,11 +226,15 @@ class State:
         """How many live offers each block has, None standing for those in no block. Reads all live offers."""
         with self._file.reading() as connection:
             rows = connection.execute(
-                "SELECT name, count(*) FROM vectors LEFT JOIN blocks ON number = block GROUP BY name"
+                "SELECT name, count(*) FROM live_vectors LEFT JOIN blocks ON number = block GROUP BY name"
             ).fetchall()
         return dict(rows)
 
     def audit(self) -> tuple[str, ...]:
-        """What is wrong within the file, in words; empty if nothing is. Reads all of it."""
+        """What is wrong within the files, in words; empty if nothing is. Reads all of them."""
         with self._file.reading() as connection:
-            return audit(connection)
+            return audit(connection, contents_path(self._file.path))
+
+
+def _ints(keys: Keys | Sequence[int]) -> list[int]:
+    return [int(key) for key in keys]

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from index_store.contents import delete_contents
 from index_store.errors import sqlite_faults
 from index_store.lock import FileLock
-from index_store.opening import open_state_file
+from index_store.opening import open_contents, open_state_file
 from index_store.rows import Identity
 
 
@@ -28,6 +29,11 @@ class StateFile:
         self._lock = FileLock(path)
         try:
             self.connection = open_state_file(path, identity)
+            try:
+                self.contents = open_contents(self.connection, path)
+            except BaseException:
+                self.connection.close()
+                raise
         except BaseException:
             self._lock.release()
             raise
@@ -35,16 +41,19 @@ class StateFile:
     def close(self) -> None:
         """Close the file and let other processes have it. Closing twice is allowed."""
         with self.mutex:
+            self.contents.close()
             self.connection.close()
             self._lock.release()
 
     def discard(self) -> None:
-        """Close the file and delete it."""
+        """Close the files and delete them."""
         with self.mutex:
+            self.contents.close()
             self.connection.close()
             # Without its log a file is an older state, and whole; a log without its file would be nothing.
             for suffix in ("-wal", "-shm", ""):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            delete_contents(self.path)
             self._lock.release()
 
     @property
@@ -57,6 +66,18 @@ class StateFile:
         """The connection, to be read. Raises `StateUnusable`, `StateDiskFault`."""
         with self.mutex, sqlite_faults(self.path), self._timed():
             yield self.connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Another connection, to be read from end to end: it keeps little in memory, and what is read there leaves what
+        the first one holds alone. Use it inside `reading`."""
+        with sqlite_faults(self.path):
+            uri = f"{self.path.resolve().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

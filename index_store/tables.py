@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from index_store.fold import OfferFold
-from index_store.rows import FeatureRow, LedgerRow, OfferRow, StoredContent, StoredOffer, Version
+from index_store.rows import FeatureRow, LedgerRow, OfferRow, Version
+from index_store.sql import select_in
 from index_store.stream_time import StreamTime
 
 VECTOR_DTYPE: Final = np.dtype("<f2")
-_IN_LIST: Final = 256  # of one fixed length, so that SQLite parses each such statement once
+_TOTALS: Final = ("next_key", "offers", "live", "gone", "products", "pending", "next_place", "stale")
 
 
 @dataclass(slots=True)
 class Totals:
-    """The row of running counts, and the key that the next new offer gets."""
+    """The row of running counts, the key that the next new offer gets, and the place of the next version."""
 
     next_key: int
     offers: int
@@ -28,24 +29,18 @@ class Totals:
     gone: int
     products: int
     pending: int
+    next_place: int
+    stale: int
 
 
 class Upserted(NamedTuple):
-    """Features to be found from now on by this key, with the numbers of seller and block."""
+    """Features to be found from now on by this key, stored at a place, with the numbers of seller and block."""
 
     key: int
+    place: int
     row: FeatureRow
     seller: int
     block: int
-
-
-def select_in(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
-    """Rows of `statement`, whose `{}` stands for the list of values; in no particular order."""
-    sql = statement.format("(" + ",".join("?" * _IN_LIST) + ")")
-    for start in range(0, len(values), _IN_LIST):
-        part = list(values[start : start + _IN_LIST])
-        part.extend([None] * (_IN_LIST - len(part)))  # equals nothing
-        yield from connection.execute(sql, part)
 
 
 def pack(vector: npt.NDArray[np.float32]) -> bytes:
@@ -60,16 +55,13 @@ def unpack(vector: bytes) -> npt.NDArray[np.float32]:
 
 def load_totals(connection: sqlite3.Connection) -> Totals:
     """The running counts."""
-    columns = "next_key, offers, live, gone, products, pending"
-    return Totals(*connection.execute(f"SELECT {columns} FROM totals").fetchone())
+    return Totals(*connection.execute(f"SELECT {', '.join(_TOTALS)} FROM totals").fetchone())
 
 
 def save_totals(connection: sqlite3.Connection, totals: Totals) -> None:
     """Replace the running counts."""
-    connection.execute(
-        "UPDATE totals SET next_key = ?, offers = ?, live = ?, gone = ?, products = ?, pending = ?",
-        (totals.next_key, totals.offers, totals.live, totals.gone, totals.products, totals.pending),
-    )
+    columns = ", ".join(f"{name} = ?" for name in _TOTALS)
+    connection.execute(f"UPDATE totals SET {columns}", [getattr(totals, name) for name in _TOTALS])
 
 
 def load_stream_time(connection: sqlite3.Connection) -> StreamTime:
@@ -82,28 +74,30 @@ def save_stream_time(connection: sqlite3.Connection, time: StreamTime) -> None:
     connection.execute("UPDATE stream_time SET newest = ?, passed = ?", (time.newest, time.passed))
 
 
-def load_seen_last_before(connection: sqlite3.Connection, seen_at: int, most: int) -> list[tuple[str, Version]]:
-    """Live offers, with their versions, that were not seen after `seen_at`, longest ago first."""
+def load_seen_between(
+    connection: sqlite3.Connection, first: int, last: int, most: int
+) -> list[tuple[str, Version, int]]:
+    """Live offers, with their versions, that were seen last at this stream time, longest ago first."""
     rows = connection.execute(
-        "SELECT offer_id, version_partition, version_offset FROM vectors CROSS JOIN offers USING (key)"
-        " WHERE seen_at <= ? ORDER BY seen_at, key LIMIT ?",
-        (seen_at, most),
+        "SELECT offer_id, version_partition, version_offset, seen_at FROM vectors CROSS JOIN offers USING (key)"
+        " WHERE seen_at BETWEEN ? AND ? AND offers.place = vectors.place ORDER BY seen_at, vectors.place LIMIT ?",
+        (first, last, most),
     )
-    return [(offer_id, Version(partition, offset)) for offer_id, partition, offset in rows]
+    return [(offer_id, Version(partition, offset), seen_at) for offer_id, partition, offset, seen_at in rows]
 
 
 def load_offers(connection: sqlite3.Connection, ids: Iterable[str], with_pending: bool) -> dict[str, OfferFold]:
     """What is known of these offers; of an unknown one, an empty fold."""
     offers = {offer_id: OfferFold(offer_id) for offer_id in ids}
     names = list(offers)
-    for offer_id, key, partition, offset, product_id, outcome, updated_at, indexed in select_in(
+    for offer_id, key, partition, offset, product_id, outcome, updated_at, place in select_in(
         connection,
-        "SELECT offer_id, key, version_partition, version_offset, product_id, outcome, updated_at,"
-        " EXISTS (SELECT 1 FROM vectors WHERE vectors.key = offers.key) FROM offers WHERE offer_id IN {}",
+        "SELECT offer_id, key, version_partition, version_offset, product_id, outcome, updated_at, place"
+        " FROM offers WHERE offer_id IN {}",
         names,
     ):
-        version = Version(partition, offset)
-        offers[offer_id] = OfferFold(offer_id, key, version, product_id, outcome, updated_at, bool(indexed))
+        version, indexed = Version(partition, offset), place is not None
+        offers[offer_id] = OfferFold(offer_id, key, version, product_id, outcome, updated_at, place, indexed)
     if with_pending:
         for offer_id, partition, offset, seller_id, payload, vector, image, text, seen_at, block in select_in(
             connection,
@@ -130,20 +124,6 @@ def load_ledger(connection: sqlite3.Connection, offer_ids: Sequence[str]) -> dic
     }
 
 
-def load_by_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, StoredOffer]:
-    """The offers with these keys, with their payload; an unknown key is left out."""
-    rows = select_in(
-        connection,
-        "SELECT key, offer_id, product_id, version_partition, version_offset, seller_id, payload"
-        " FROM offers LEFT JOIN contents USING (key) WHERE key IN {}",
-        keys,
-    )
-    return {
-        key: StoredOffer(offer_id, product_id, Version(partition, offset), seller_id, payload)
-        for key, offer_id, product_id, partition, offset, seller_id, payload in rows
-    }
-
-
 def load_rows(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, OfferRow]:
     """Which offers these keys stand for; an unknown key is left out."""
     rows = select_in(
@@ -157,54 +137,47 @@ def load_rows(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, 
     }
 
 
-def load_contents(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, StoredContent]:
-    """What the live offers with these keys say; others are left out."""
-    rows = select_in(
-        connection,
-        "SELECT key, payload, image, text FROM contents LEFT JOIN raw_features USING (key) WHERE key IN {}",
-        keys,
-    )
-    return {key: StoredContent(payload, image, text) for key, payload, image, text in rows}
+def load_places(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, int]:
+    """Where the live offers with these keys are stored; others are left out."""
+    return dict(select_in(connection, "SELECT key, place FROM offers WHERE place IS NOT NULL AND key IN {}", keys))
+
+
+def load_stale(connection: sqlite3.Connection, most: int) -> list[int]:
+    """The lowest places that no offer names any more."""
+    rows = connection.execute("SELECT place FROM stale ORDER BY place LIMIT ?", (most,))
+    return [place for (place,) in rows]
 
 
 def write_ledger(connection: sqlite3.Connection, new: Iterable[OfferFold], known: Iterable[OfferFold]) -> None:
     """Insert and update rows of the ledger; every fold has a key and a version."""
     connection.executemany(
-        "INSERT INTO offers (version_partition, version_offset, product_id, outcome, updated_at, offer_id, key)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO offers (version_partition, version_offset, product_id, outcome, updated_at, place, offer_id, key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         ((*_ledger(offer), offer.offer_id, offer.key) for offer in new),
     )
     connection.executemany(
-        "UPDATE offers SET version_partition = ?, version_offset = ?, product_id = ?, outcome = ?, updated_at = ?"
-        " WHERE key = ?",
+        "UPDATE offers SET version_partition = ?, version_offset = ?, product_id = ?, outcome = ?, updated_at = ?,"
+        " place = ? WHERE key = ?",
         ((*_ledger(offer), offer.key) for offer in known),
     )
 
 
 def _ledger(offer: OfferFold) -> tuple[object, ...]:
     assert offer.version is not None
-    return (*offer.version, offer.product_id, offer.outcome, offer.updated_at)
+    return (*offer.version, offer.product_id, offer.outcome, offer.updated_at, offer.place)
 
 
 def write_vectors(
-    connection: sqlite3.Connection, upserted: Sequence[Upserted], removed: Sequence[int], raw: bool
+    connection: sqlite3.Connection, upserted: Sequence[Upserted], stale: Sequence[int], dropped: Sequence[int]
 ) -> None:
-    """Replace contents and vectors (`raw`: and raw features); drop those removed."""
-    for table in ("contents", "vectors", "raw_features") if raw else ("contents", "vectors"):
-        connection.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in removed))
+    """Add vectors at their places, note those that are `stale` from now on, and drop some that were."""
+    connection.executemany("INSERT INTO stale VALUES (?)", ((place,) for place in stale))
+    for table in ("vectors", "stale"):
+        connection.executemany(f"DELETE FROM {table} WHERE place = ?", ((place,) for place in dropped))
     connection.executemany(
-        "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)",
-        ((one.key, one.row.seller_id, one.row.payload) for one in upserted),
+        "INSERT INTO vectors (place, key, seller_code, seen_at, block, vector) VALUES (?, ?, ?, ?, ?, ?)",
+        ((one.place, one.key, one.seller, one.row.seen_at, one.block, pack(one.row.vector)) for one in upserted),
     )
-    connection.executemany(
-        "INSERT OR REPLACE INTO vectors (key, seller_code, vector, seen_at, block) VALUES (?, ?, ?, ?, ?)",
-        ((one.key, one.seller, pack(one.row.vector), one.row.seen_at, one.block) for one in upserted),
-    )
-    if raw:
-        connection.executemany(
-            "INSERT OR REPLACE INTO raw_features VALUES (?, ?, ?)",
-            ((one.key, one.row.image, one.row.text) for one in upserted),
-        )
 
 
 def write_pending(

@@ -28,6 +28,7 @@ class Adopting:
         head = files.read_head()
         assert head is not None
         count, cells = head
+        files.vectors.read_ahead(count)
         entries = Entries(files)
         entries.adopt(count)
         self.index = CellIndex(files, files.centroids.rows[:cells].copy(), files.quantiser, entries)
@@ -64,7 +65,9 @@ class Adopting:
         """bool[n]: are these still the vectors of these slots?"""
         before = self.index.entries.vectors[slots]
         if vectors.dtype == np.float16:
-            result: npt.NDArray[np.bool_] = (before.view(np.uint16) == vectors.view(np.uint16)).all(axis=1)
+            # Bit by bit, in as few comparisons as the width allows.
+            words = np.uint64 if self.index.dim % 4 == 0 else np.uint16
+            result: npt.NDArray[np.bool_] = (before.view(words) == vectors.view(words)).all(axis=1)
             return result
         return np.asarray((before == vectors).all(axis=1))
 

@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from index_store.reading_ahead import read_ahead
+
 AnyArray = npt.NDArray[Any]
 
 _GROWTH: Final = 1.5
@@ -101,6 +103,10 @@ class FileRows:
         needed = -(-rows * self._row_bytes // _FILE_STEP) * _FILE_STEP
         if len(self.rows) * self._row_bytes > 2 * needed + _FILE_STEP:
             self._resize(needed)
+
+    def read_ahead(self, rows: int) -> None:
+        """Say that so many rows, from the first on, are about to be read."""
+        read_ahead(self._fd, rows * self._row_bytes)
 
     def close(self) -> None:
         """Unmap and close; what was written stays in the file."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index_store.cells.kmeans import plain_kmeans
-from index_store.cells.ragged import Numbers
+from index_store.cells.ragged import Numbers, stretches
 from index_store.cells.scan import Scanner
 from index_store.store import Vectors
 
@@ -20,6 +20,7 @@ CellIds = npt.NDArray[np.int64]
 
 _NEAR_GROUPS: Final = 4  # that a writer looks into
 _FAR_GROUPS: Final = 10  # and a search
+_SLACK: Final = 8  # a group has room for an eighth more cells
 _GROUPED_FROM: Final = 512  # with fewer cells, comparing with all of them is quicker
 
 
@@ -41,7 +42,7 @@ class Centroids:
 
     def nbytes(self) -> int:
         """Bytes of the centroids, and of the copies by group."""
-        return self._room.nbytes + (self.rows.nbytes if len(self._groups) else 0)
+        return self._room.nbytes + (self.rows.nbytes * (_SLACK + 1) // _SLACK if len(self._groups) else 0)
 
     def nearest(self, vectors: Vectors) -> CellIds:
         """i64[n]: the cell of each vector; with many cells now and then the second best."""
@@ -83,20 +84,23 @@ class Centroids:
         self._room[cell] = row
         self.rows = self._room[: cell + 1]
         if len(self._groups):
-            self._group_of = np.append(self._group_of, self._group_of[beside])
-            self._by_group = None
+            group = int(self._group_of[beside])
+            self._group_of = np.append(self._group_of, group)
+            if self._by_group is not None and not self._by_group.append(row, group):
+                self._by_group = None
         if len(self.rows) >= max(_GROUPED_FROM, self._grouped_at + self._grouped_at // 4):
             self._regroup()
         return cell
 
     def drop_last_into(self, cell: int) -> None:
         """Forget a cell; the last one takes its number."""
+        if self._by_group is not None:
+            self._by_group.drop_last_into(cell, int(self._group_of[cell]))
         self.rows[cell] = self.rows[-1]
         self.rows = self._room[: len(self.rows) - 1]
         if len(self._groups):
             self._group_of[cell] = self._group_of[-1]
             self._group_of = self._group_of[:-1].copy()
-            self._by_group = None
 
     def _in_groups(self, vectors: Vectors, groups: int, best: int) -> CellIds:
         """i64[n, best]: the best cells in the nearest groups of each vector, -1 where these have no more."""
@@ -121,13 +125,39 @@ class Centroids:
 
 
 class _ByGroup:
-    """Centroids again, those of a group one behind the other: starts, sizes by group; cells by place, and places by
-    cell."""
+    """Centroids again, those of a group one behind the other, with some room for more: starts, sizes and room by group;
+    cells by place, and places by cell."""
 
     def __init__(self, rows: Vectors, group_of: Numbers, groups: int) -> None:
-        self.cells = np.argsort(group_of, kind="stable")
-        self.places = np.empty_like(self.cells)
-        self.places[self.cells] = np.arange(len(rows))
-        self.rows = rows[self.cells]
         self.sizes = np.bincount(group_of, minlength=groups)
-        self.starts = np.cumsum(self.sizes) - self.sizes
+        self.room = self.sizes + self.sizes // _SLACK + 1
+        self.starts = np.cumsum(self.room) - self.room
+        order = np.argsort(group_of, kind="stable")
+        places = stretches(self.starts, self.sizes)
+        self.rows = np.zeros((int(self.room.sum()), rows.shape[1]), np.float32)
+        self.rows[places] = rows[order]
+        self.cells = np.full(len(self.rows), -1, np.int64)
+        self.cells[places] = order
+        self.places = np.empty_like(order)
+        self.places[order] = places
+
+    def append(self, row: npt.NDArray[np.float32], group: int) -> bool:
+        """One more, with the next number; False if its group has no room."""
+        if self.sizes[group] == self.room[group]:
+            return False
+        place = int(self.starts[group] + self.sizes[group])
+        self.sizes[group] += 1
+        self.rows[place], self.cells[place] = row, len(self.places)
+        self.places = np.append(self.places, place)
+        return True
+
+    def drop_last_into(self, cell: int, group: int) -> None:
+        """Forget a cell of this group; the last one takes its number."""
+        hole, end = int(self.places[cell]), int(self.starts[group] + self.sizes[group] - 1)
+        self.rows[hole], self.cells[hole] = self.rows[end], self.cells[end]
+        self.places[self.cells[hole]] = hole
+        self.sizes[group] -= 1
+        last = len(self.places) - 1
+        self.cells[self.places[last]] = cell
+        self.places[cell] = self.places[last]
+        self.places = self.places[:last]

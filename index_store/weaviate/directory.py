@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from index_store.errors import StateMismatch, sqlite_faults
 from index_store.lock import FileLock
+from index_store.sql import select_in
 from index_store.store import Keys
-from index_store.tables import VECTOR_DTYPE, select_in
+from index_store.tables import VECTOR_DTYPE
 from index_store.weaviate.found import Found, Objects, contains
 
 _SCHEMA: Final = """

@@ -1,6 +1,6 @@
 """The last pass over a batch: in order, thresholds are applied and products named; then the decisions are written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,7 +23,10 @@ DIGITS = 6
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """What is decided of one offer; `conflict`: whether its product code contradicts the best candidate's."""
+    """What is decided of one offer; `conflict`: whether its product code contradicts the best candidate's.
+
+    `candidates`: the first of `ranked`, as many as anybody looks at.
+    """
 
     planned: Planned
     ranked: tuple[Ranked, ...]
@@ -62,7 +65,7 @@ class Naming:
             self._product_of_row[row] = self._products[offer_id]
         if planned.what != "decide" or row is None:
             return None
-        candidates = tuple(self._candidate(one) for one in ranked)
+        candidates = tuple(self._candidates(ranked))
         conflict = bool(ranked) and self._conflict(row, ranked[0])
         choice = choose(candidates, self._bundle.thresholds, conflict=conflict)
         product = product_id(offer_id, planned.arrival.version)
@@ -118,6 +121,17 @@ class Naming:
 
     def _conflict(self, row: int, one: Ranked) -> bool:
         return codes_conflict(self._contents[row].offer, self._contents[one.place].offer)
+
+    def _candidates(self, ranked: tuple[Ranked, ...]) -> Iterator[Candidate]:
+        """Those that may be shown, and on to the best one of another product than the first: who decides, or tells what
+        was decided, looks at no other."""
+        products = set[str]()
+        for place, one in enumerate(ranked):
+            if place >= SHOWN and len(products) > 1:
+                return
+            candidate = self._candidate(one)
+            products.add(candidate.product_id)
+            yield candidate
 
     def _candidate(self, ranked: Ranked) -> Candidate:
         offer_id, version, product = self._named(ranked.place)

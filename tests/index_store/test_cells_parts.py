@@ -163,3 +163,34 @@ def test_the_nearest_centroid_by_groups_is_nearly_always_the_nearest() -> None:
 def _overlap(centroids: Centroids, vectors: Any) -> float:
     found, best = centroids.ranked(vectors, 8), centroids.ranked_exactly(vectors, 8)
     return float((found[:, :, None] == best[:, None, :]).any(axis=1).mean())
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(-3, 3), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=examples(10))
+def test_centroids_come_move_and_go_and_are_found_in_their_groups(seed: int, steps: list[int]) -> None:
+    random = np.random.default_rng(seed)
+    vectors = unit(random.standard_normal((700, 8)).astype(np.float32))
+    centroids, plain = Centroids(vectors.copy()), [*vectors]
+    for step in steps:
+        centroids.nearest(vectors[:1])  # so that the groups are laid out
+        cell = int(random.integers(len(plain)))
+        for _ in range(abs(step)):
+            row = unit(random.standard_normal((1, 8)).astype(np.float32))
+            if step > 0:
+                assert centroids.append(row[0], beside=cell) == len(plain)
+                plain.append(row[0])
+            else:
+                cell = int(random.integers(len(plain)))
+                centroids.drop_last_into(cell)
+                plain[cell] = plain[-1]
+                del plain[-1]
+        moved = random.choice(len(plain), 3, replace=False)
+        centroids.replace(moved, vectors[:3])
+        for at, row in zip(moved.tolist(), vectors[:3], strict=True):
+            plain[at] = row
+    assert np.array_equal(centroids.rows, np.array(plain))
+    # Each is found under its own number, in the copy that is in order of groups.
+    groups = centroids._in_groups(centroids.rows, 10**6, len(plain))
+    assert all(sorted(row) == list(range(len(plain))) for row in groups.tolist())
+    scores = np.take_along_axis(centroids.rows @ centroids.rows.T, groups, axis=1)
+    assert (np.diff(scores, axis=1) <= 1e-6).all()

@@ -207,3 +207,33 @@ def test_a_state_says_that_the_disk_is_full_and_has_lost_nothing_that_was_commit
     assert "state.sqlite could not be read or written" in said[0]
     assert "nothing committed is lost: make room" in said[0]
     assert said[1:] == ["True True True", "opened True", "True ()", "True ()"]
+
+
+def test_a_file_of_before_that_finds_no_room_to_be_led_over_stays_and_is_led_over_when_there_is_some(
+    tmp_path: Path,
+) -> None:
+    said = on_a_disk_of(
+        64,
+        tmp_path,
+        """
+        import sqlite3
+        from index_store.schema import PLACES
+        from tests.index_store.test_contents import IDENTITY, OFFERS, of_before
+        path = DISK / "state.sqlite"
+        of_before(path)
+        fill(3 << 20)
+        try:
+            State(path, IDENTITY)
+        except StateDiskFault as fault:
+            print(fault)
+        old = sqlite3.connect(path)
+        print(old.execute("PRAGMA user_version").fetchone() == (PLACES - 1,))
+        old.close()
+        make_room()
+        with State(path, IDENTITY) as state:
+            print(state.counts().live == OFFERS - 1, state.audit())
+        """,
+    )
+    assert "full" in said[0]
+    assert "nothing committed is lost" in said[0]
+    assert said[1:] == ["True", "True ()"]

@@ -89,7 +89,7 @@ def observe(state: State, ids: list[str]) -> Expected:
     rows = state.rows([row.key for row in ledger.values()])
     live = {}
     connection = state._file.connection
-    seen_at = dict(connection.execute("SELECT key, seen_at FROM vectors"))
+    seen_at = dict(connection.execute("SELECT key, seen_at FROM live_vectors"))
     names = [*state.block_names(), None]  # NO_BLOCK names the last
     for keys, vectors, codes, blocks in state.live_vectors(chunk=2):
         for key, vector, code, block in zip(keys.tolist(), vectors, codes, blocks.tolist(), strict=True):

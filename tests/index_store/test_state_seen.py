@@ -109,3 +109,23 @@ def test_a_look_reads_no_more_rows_than_it_returns(state: State) -> None:
     state._file.connection.set_progress_handler(count, 100)
     assert len(names(state, 4_000, most=20)) == 20
     assert steps < 20, "hundreds of instructions of SQLite"
+
+
+def test_versions_that_were_replaced_are_passed_over_only_once(state: State) -> None:
+    numbers = range(3_000)
+    state.apply(Changes([feature(f"o{n}", n, n) for n in numbers], [decision(f"o{n}", n) for n in numbers]))
+    later = [feature(f"o{n}", 5_000 + n, 9_000 + n) for n in numbers]
+    state.apply(Changes(later, [decision(f"o{n}", 5_000 + n) for n in numbers]))
+    assert names(state, 8_000) == []
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    state._file.connection.set_progress_handler(count, 100)
+    assert names(state, 9_001) == ["o0", "o1"]
+    assert steps < 20, "hundreds of instructions of SQLite"
+    state.apply(Changes([feature("late", 10_000, 7_000)], [decision("late", 10_000)]))
+    assert names(state, 9_000) == ["late", "o0"], "one that was seen before them is found all the same"

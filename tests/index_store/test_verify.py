@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from index_store.contents import Content
 from index_store.flat import FlatStore
 from index_store.rows import Changes, DecisionRow, FeatureRow, Identity, Version
 from index_store.state import State
@@ -80,9 +81,8 @@ def test_an_entry_with_another_seller_or_in_another_block_is_named(state: State,
     ("tamper", "text"),
     [
         ("UPDATE offers SET product_id = NULL WHERE offer_id = 'o3'", "vectors belong to no offer that is alive"),
-        ("DELETE FROM contents WHERE key = 1", "payload without a vector"),
-        ("INSERT INTO raw_features VALUES (99, NULL, NULL)", "raw features without a vector"),
-        ("UPDATE facts SET value = 'true' WHERE name = 'raw_features'", "a vector without raw features"),
+        ("UPDATE vectors SET key = 2 WHERE place = 1", "vectors belong to no offer that is alive"),
+        ("DELETE FROM vectors WHERE place = 1", "offers have no vector at their place"),
         ("UPDATE vectors SET seller_code = 77 WHERE key = 1", "unknown seller"),
         ("UPDATE vectors SET block = 77 WHERE key = 1", "unknown block"),
         ("UPDATE blocks SET number = -5", "negative number"),
@@ -93,12 +93,34 @@ def test_an_entry_with_another_seller_or_in_another_block_is_named(state: State,
             "held although their version is decided",
         ),
         ("UPDATE totals SET live = live + 1", "running totals differ"),
+        ("UPDATE totals SET stale = stale + 1", "running totals differ"),
     ],
 )
 def test_a_state_that_contradicts_itself_is_reported(state: State, index: FlatStore, tamper: str, text: str) -> None:
     state._file.connection.execute(tamper)
     problems = verify(state, index).problems
     assert any(text in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("tamper", "text"),
+    [
+        ("DELETE FROM contents WHERE place = 1", "a vector without a payload"),
+        ("INSERT INTO contents VALUES (0, NULL, x'', NULL, NULL)", "payload without a vector"),
+        ("UPDATE contents SET text = x'00' WHERE place = 1", "raw features in a state that keeps none"),
+    ],
+)
+def test_contents_that_contradict_the_state_are_reported(
+    state: State, index: FlatStore, tamper: str, text: str
+) -> None:
+    state._file.contents._connection.execute(tamper)
+    problems = verify(state, index).problems
+    assert any(text in problem for problem in problems), problems
+
+
+def test_contents_of_a_version_that_was_never_applied_are_no_problem(state: State, index: FlatStore) -> None:
+    state._file.contents.write([(99, Content(None, b"", None, None))], ())
+    assert verify(state, index).ok
 
 
 def test_an_index_of_another_dimension_is_refused(state: State) -> None:
