@@ -20,6 +20,7 @@ CellIds = npt.NDArray[np.int64]
 
 _NEAR_GROUPS: Final = 4  # that a writer looks into
 _FAR_GROUPS: Final = 10  # and a search
+_MANY: Final = 256  # vectors; for fewer an order does not pay
 _SLACK: Final = 8  # a group has room for an eighth more cells
 _GROUPED_FROM: Final = 512  # with fewer cells, comparing with all of them is quicker
 
@@ -110,6 +111,15 @@ class Centroids:
         groups = min(groups, len(self._groups))
         scores = vectors @ self._groups.T
         near = np.argpartition(scores, len(self._groups) - groups, axis=1)[:, -groups:]
+        if len(vectors) < _MANY:
+            return self._in_these(by_group, vectors, near, best)
+        # One behind the other, vectors that look into the same groups find these in the processor's caches.
+        order = np.argsort(scores.argmax(axis=1), kind="stable")
+        result = np.empty((len(vectors), best), np.int64)
+        result[order] = self._in_these(by_group, vectors[order], near[order], best)
+        return result
+
+    def _in_these(self, by_group: _ByGroup, vectors: Vectors, near: Numbers, best: int) -> CellIds:
         starts, sizes = by_group.starts[near], by_group.sizes[near]
         _, places = self._scanner.nearest(vectors, by_group.rows, starts, sizes, best)
         return np.where(places >= 0, by_group.cells[places], -1)
