@@ -1,6 +1,7 @@
 """The centroids of cells: which cell a vector belongs to, and which cells a query looks into.
 
-Cells are grouped, so that a vector is compared with the groups and then with the cells of the nearest few groups only.
+Cells are grouped, so that a vector is compared with the groups and then with the cells of the nearest few groups only;
+with these in one byte a dimension, since at ten million entries the centroids alone would fill no cache.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from index_store.cells.codes import Quantiser
 from index_store.cells.kmeans import plain_kmeans
 from index_store.cells.ragged import Numbers, stretches
 from index_store.cells.scan import Scanner
@@ -22,6 +24,7 @@ _NEAR_GROUPS: Final = 4  # that a writer looks into
 _FAR_GROUPS: Final = 10  # and a search
 _MANY: Final = 256  # vectors; for fewer an order does not pay
 _SLACK: Final = 8  # a group has room for an eighth more cells
+_LARGE_GROUP: Final = 64  # cells that a group has on average at most: more groups are cheaper than larger ones
 _GROUPED_FROM: Final = 512  # with fewer cells, comparing with all of them is quicker
 
 
@@ -31,7 +34,7 @@ class Centroids:
     def __init__(self, rows: Vectors) -> None:
         self._room = np.ascontiguousarray(rows)  # `rows` is the front of it
         self.rows = self._room
-        self._scanner = Scanner(rows.shape[1], codes=False)
+        self._scanner = Scanner(rows.shape[1])
         self._groups: Vectors = rows[:0]
         self._group_of = np.zeros(0, np.int64)
         self._by_group: _ByGroup | None = None
@@ -42,8 +45,8 @@ class Centroids:
         return len(self.rows)
 
     def nbytes(self) -> int:
-        """Bytes of the centroids, and of the copies by group."""
-        return self._room.nbytes + (self.rows.nbytes * (_SLACK + 1) // _SLACK if len(self._groups) else 0)
+        """Bytes of the centroids, and of their codes by group."""
+        return self._room.nbytes + (self.rows.size * (_SLACK + 1) // _SLACK if len(self._groups) else 0)
 
     def nearest(self, vectors: Vectors) -> CellIds:
         """i64[n]: the cell of each vector; with many cells now and then the second best."""
@@ -74,8 +77,8 @@ class Centroids:
     def replace(self, cells: CellIds, rows: Vectors) -> None:
         """Move centroids."""
         self.rows[cells] = rows
-        if self._by_group is not None:
-            self._by_group.rows[self._by_group.places[cells]] = rows
+        if self._by_group is not None and not self._by_group.replace(cells, rows):
+            self._by_group = None
 
     def append(self, row: npt.NDArray[np.float32], beside: int) -> int:
         """One more, in the group of the cell `beside`; returns its number."""
@@ -121,7 +124,8 @@ class Centroids:
 
     def _in_these(self, by_group: _ByGroup, vectors: Vectors, near: Numbers, best: int) -> CellIds:
         starts, sizes = by_group.starts[near], by_group.sizes[near]
-        _, places = self._scanner.nearest(vectors, by_group.rows, starts, sizes, best)
+        rough = by_group.quantiser.queries(vectors)
+        _, places = self._scanner.nearest(rough, by_group.codes, starts, sizes, best)
         return np.where(places >= 0, by_group.cells[places], -1)
 
     def _regroup(self) -> None:
@@ -130,13 +134,14 @@ class Centroids:
         self._groups = self.rows[:0]
         if len(self.rows) < _GROUPED_FROM:
             return
-        self._groups = plain_kmeans(self.rows, int(np.sqrt(len(self.rows))), seed=len(self.rows))
+        groups = max(int(np.sqrt(len(self.rows))), len(self.rows) // _LARGE_GROUP)
+        self._groups = plain_kmeans(self.rows, groups, seed=len(self.rows))
         self._group_of = (self.rows @ self._groups.T).argmax(axis=1)
 
 
 class _ByGroup:
-    """Centroids again, those of a group one behind the other, with some room for more: starts, sizes and room by group;
-    cells by place, and places by cell."""
+    """Codes of centroids, those of a group one behind the other, with some room for more: starts, sizes and room by
+    group; codes and cells by place, and places by cell."""
 
     def __init__(self, rows: Vectors, group_of: Numbers, groups: int) -> None:
         self.sizes = np.bincount(group_of, minlength=groups)
@@ -144,30 +149,41 @@ class _ByGroup:
         self.starts = np.cumsum(self.room) - self.room
         order = np.argsort(group_of, kind="stable")
         places = stretches(self.starts, self.sizes)
-        self.rows = np.zeros((int(self.room.sum()), rows.shape[1]), np.float32)
-        self.rows[places] = rows[order]
-        self.cells = np.full(len(self.rows), -1, np.int64)
+        self.quantiser = Quantiser.of(rows)
+        self.codes = np.zeros((int(self.room.sum()), rows.shape[1]), np.uint8)
+        self.codes[places] = self.quantiser.encode(rows[order])
+        self.cells = np.full(len(self.codes), -1, np.int64)
         self.cells[places] = order
         self.places = np.empty_like(order)
         self.places[order] = places
 
     def append(self, row: npt.NDArray[np.float32], group: int) -> bool:
-        """One more, with the next number; False if its group has no room."""
-        if self.sizes[group] == self.room[group]:
+        """One more, with the next number; False if its group has no room, or codes no range for it."""
+        if self.sizes[group] == self.room[group] or not self._in_range(row[None]):
             return False
         place = int(self.starts[group] + self.sizes[group])
         self.sizes[group] += 1
-        self.rows[place], self.cells[place] = row, len(self.places)
+        self.codes[place], self.cells[place] = self.quantiser.encode(row[None])[0], len(self.places)
         self.places = np.append(self.places, place)
+        return True
+
+    def replace(self, cells: CellIds, rows: Vectors) -> bool:
+        """Move centroids; False if codes have no range for them."""
+        if not self._in_range(rows):
+            return False
+        self.codes[self.places[cells]] = self.quantiser.encode(rows)
         return True
 
     def drop_last_into(self, cell: int, group: int) -> None:
         """Forget a cell of this group; the last one takes its number."""
         hole, end = int(self.places[cell]), int(self.starts[group] + self.sizes[group] - 1)
-        self.rows[hole], self.cells[hole] = self.rows[end], self.cells[end]
+        self.codes[hole], self.cells[hole] = self.codes[end], self.cells[end]
         self.places[self.cells[hole]] = hole
         self.sizes[group] -= 1
         last = len(self.places) - 1
         self.cells[self.places[last]] = cell
         self.places[cell] = self.places[last]
         self.places = self.places[:last]
+
+    def _in_range(self, rows: Vectors) -> bool:
+        return self.quantiser.largest(rows) <= self.quantiser.reach

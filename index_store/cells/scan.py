@@ -1,4 +1,4 @@
-"""Comparing queries with rows of vectors, compressed or not: FAISS's inverted-file scan on any stretches of memory.
+"""Comparing queries with rows of codes: FAISS's inverted-file scan on any stretches of memory.
 
 FAISS reads inverted lists through a table of (size, capacity, offset) that `OnDiskInvertedLists` makes public, and
 an address that the offsets count from. Here the address is that of our rows, and the table is written anew for each
@@ -26,28 +26,25 @@ _ROWS_PER_PART: Final = 16_384  # to compare with: some tenths of a millisecond
 
 
 class Scanner:
-    """Compares with codes of `dim` dimensions, or with the vectors themselves."""
+    """Compares with codes of `dim` dimensions."""
 
-    def __init__(self, dim: int, *, codes: bool = True) -> None:
-        self._row_bytes = dim if codes else 4 * dim
+    def __init__(self, dim: int) -> None:
+        self._row_bytes = dim
         self._quantiser = _faiss.IndexFlatIP(dim)  # FAISS wants one; the lists to look into are given to it
-        if codes:
-            kind, product = _faiss.ScalarQuantizer.QT_8bit_direct_signed, _faiss.METRIC_INNER_PRODUCT
-            self._index = _faiss.IndexIVFScalarQuantizer(self._quantiser, dim, 1, kind, product, False)
-        else:
-            self._index = _faiss.IndexIVFFlat(self._quantiser, dim, 1, _faiss.METRIC_INNER_PRODUCT)
+        kind, product = _faiss.ScalarQuantizer.QT_8bit_direct_signed, _faiss.METRIC_INNER_PRODUCT
+        self._index = _faiss.IndexIVFScalarQuantizer(self._quantiser, dim, 1, kind, product, False)
         self._index.is_trained = True
         self._table = np.zeros((0, 3), np.uint64)
         self._lists: Any = None
 
     def nearest(
-        self, queries: Vectors, rows: Codes | Vectors, starts: Numbers, sizes: Numbers, fetch: int
+        self, queries: Vectors, rows: Codes, starts: Numbers, sizes: Numbers, fetch: int
     ) -> tuple[npt.NDArray[np.float32], Numbers]:
         """The best `fetch` rows in the stretches of each query: scores f32[n, fetch] and rows i64[n, fetch], best
         first; -inf and -1 where there are no more.
 
-        queries f32[n, dim], whole numbers in ±127 for codes; rows u8[r, dim] or f32[r, dim], contiguous; starts, sizes
-        i64[n, m]: stretches of them
+        queries f32[n, dim], whole numbers in ±127; rows u8[r, dim], contiguous; starts, sizes i64[n, m]: stretches of
+        them
         """
         count = starts.size
         if count > len(self._table):
@@ -76,7 +73,7 @@ class Scanner:
                 probing,
             )
 
-        self._lists.ptr = _faiss.swig_ptr(rows.view(np.uint8).reshape(-1))
+        self._lists.ptr = _faiss.swig_ptr(rows.reshape(-1))
         try:
             in_parts(scan, len(queries), 1 + len(queries) * _ROWS_PER_PART // (1 + int(sizes.sum())))
         finally:

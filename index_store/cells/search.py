@@ -25,6 +25,8 @@ _SPARE: Final = 16
 _LEAST_SHARE: Final = 1 / 16
 _LARGE_CELL: Final = 250  # entries; a million of them lie in cells of this size
 _MOST_TIMES: Final = 4
+_MILLION: Final = 1_000_000
+_GROWTH: Final = 0.3  # at ten million twice as many cells as at one
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,10 @@ class Effort:
     fetch_kept: int = 64
     rank: int = 30
 
-    def for_cells(self, entries: float) -> Effort:
-        """With cells of so many entries on average: more of them where they are small."""
-        times = min(_MOST_TIMES, max(1.0, np.sqrt(_LARGE_CELL / max(1.0, entries))))
+    def for_size(self, entries: int, cells: int) -> Effort:
+        """With so many entries in so many cells: more of these where they are small, and where there are many."""
+        times = min(_MOST_TIMES, max(1.0, np.sqrt(_LARGE_CELL * cells / max(1, entries))))
+        times *= max(1.0, entries / _MILLION) ** _GROWTH
         return replace(self, probes=int(self.probes * times), kept=int(self.kept * times))
 
     def wider(self, times: int) -> Effort:
@@ -68,7 +71,7 @@ _WIDER: Final = 8
 def search(index: CellIndex, queries: Vectors, k: int, terms: Terms, effort: Effort = NORMAL) -> Hits:
     """The k best entries of each query f32[n, dim]; see `IndexStore.search`."""
     hits = Hits(np.full((len(queries), k), NO_KEY, np.int64), np.full((len(queries), k), -np.inf, np.float32))
-    effort = effort.for_cells(len(index) / index.lists.cells)
+    effort = effort.for_size(len(index), index.lists.cells)
     if terms.blocks is not None:
         effort = effort.for_share(float(index.lists.plain.sum()) / max(1, len(index)))
     effort = effort.for_best(k)
