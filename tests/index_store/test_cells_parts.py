@@ -155,7 +155,7 @@ def test_the_nearest_centroid_by_groups_is_nearly_always_the_nearest() -> None:
         )
     for _ in range(300):
         centroids.drop_last_into(int(random.integers(0, 1000)))
-    assert _missed(centroids, vectors[:2000]) < 0.004
+    assert _missed(centroids, vectors[:2000]) < 0.008
 
 
 def _missed(centroids: Centroids, vectors: Any) -> float:
