@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
-import numpy as np  # noqa: F401  (the controller knows the libraries that are loaded when it is made)
+# The controller knows the libraries that are loaded when it is made.
+import faiss  # noqa: F401
+import numpy as np  # noqa: F401
 from threadpoolctl import ThreadpoolController
 
 _controller: Final[Any] = ThreadpoolController()

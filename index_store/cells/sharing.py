@@ -16,6 +16,8 @@ from typing import Final
 import faiss
 
 _PARTS: Final = 2  # for each thread: one that comes late then still finds some
+# Counted once and early: FAISS's OpenBLAS, told to use one thread (see `blas`), says so to OpenMP as well.
+_THREADS: Final = int(faiss.omp_get_max_threads())
 
 
 def in_parts(work: Callable[[int, int], object], count: int, least: int) -> None:
@@ -65,9 +67,8 @@ def _finish(futures: list[Future[object]]) -> None:
         raise failed
 
 
-@cache
 def _threads() -> int:
-    return int(faiss.omp_get_max_threads())
+    return _THREADS
 
 
 @cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -103,3 +106,16 @@ def test_an_error_beside_is_raised(helper: ThreadPoolExecutor, worth: bool) -> N
 
     with pytest.raises(OSError, match="no room"), beside(fails, worth=worth):
         pass
+
+
+def test_work_is_shared_where_blas_is_kept_to_one_thread() -> None:
+    program = """
+from index_store.cells.store import CellStore
+from index_store.cells.blas import one_thread
+from index_store.cells import sharing
+with one_thread():
+    print(sharing._threads())
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3"]
