@@ -105,7 +105,7 @@ class CellStore:
             cells = self._stages.cells
             if cells is None:
                 return self._stages.exact().search(queries, k, not_sellers=not_sellers, blocks=blocks)
-            # FAISS shares its scans among threads by itself.
+            # Scans are shared among threads (see `sharing`); the small products around them are not worth it.
             with one_thread():
                 return search(cells, queries, k, terms, effort)
 
