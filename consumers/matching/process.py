@@ -17,7 +17,6 @@ from consumers.matching.standbys import Standbys
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
-from index_store.cells.blas import one_thread
 from matcher.clock import SystemClock
 from matcher.expiry import Expiry
 from matcher.memory import Memory
@@ -126,9 +125,7 @@ def run_matcher(
         )
         _spare_collecting()
         try:
-            # Its products are small, and threads that wait for the next one take time from Kafka and a cluster.
-            with one_thread():
-                loop.run(worker, lambda: bool(stopping), settings.process.drain)
+            loop.run(worker, lambda: bool(stopping), settings.process.drain)
         except DeadLetterLimitError as error:
             linger = settings.dead_letters.linger
             stay_visible(error, linger, lambda: bool(stopping), status=status, metrics=metrics, clock=clock)
