@@ -54,14 +54,19 @@ def _same(
     return same
 
 
-def audit(collection: OfferCollection, directory: Directory) -> tuple[str, ...]:
-    """What is wrong in the cluster, in words; empty if nothing is. Reads all of it. Raises `WeaviateAway`."""
-    missing = wrong = 0
-    last = -1
-    while len((found := directory.after(last, STEP)).keys):
+def audit(collection: OfferCollection, directory: Directory, exact_below: int) -> tuple[str, ...]:
+    """What is wrong in the cluster, in words; empty if nothing is. Reads and searches all of it. Raises `WeaviateAway`.
+
+    exact_below: of the settings. Whether a search finds an entry is asked where it is compared with so many.
+    """
+    missing = wrong = hidden = 0
+    last, step = -1, min(STEP, max(1, exact_below // 2))
+    while len((found := directory.after(last, step)).keys):
         last = int(found.keys[-1])
         objects = list(zip(found.keys.tolist(), found.generations.tolist(), strict=True))
         stored = collection.stored(objects)
+        if step < exact_below:
+            hidden += len(stored.keys() - collection.findable(objects, found.vectors[0].astype(np.float32)))
         for row, each in enumerate(objects):
             if each not in stored:
                 missing += 1
@@ -70,5 +75,10 @@ def audit(collection: OfferCollection, directory: Directory) -> tuple[str, ...]:
             good = seller == found.sellers[row] and block == found.blocks[row]
             wrong += not (good and np.array_equal(vector, found.vectors[row].astype(np.float32)))
     extra = collection.count() - len(directory) + missing - len(directory.strays(10**9))
-    named = ((missing, "are missing from"), (wrong, "differ in"), (extra, "are unknown here and lie in"))
+    named = (
+        (missing, "are missing from"),
+        (wrong, "differ in"),
+        (hidden, "are found by no search in"),
+        (extra, "are unknown here and lie in"),
+    )
     return tuple(f"{count} entries {how} collection {collection.name}" for count, how in named if count > 0)

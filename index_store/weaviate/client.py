@@ -1,7 +1,8 @@
-"""What speaks with one address: Weaviate's client, and beside it a gRPC channel of its own for searches.
+"""What speaks with one address: Weaviate's client, and beside it a gRPC channel of its own for searches and writes.
 
-One thread sends and reads many searches that are under way at once. The client would need a thread for each, which
-costs as much again as a search.
+One thread sends and reads many searches that are under way at once; the client would need a thread for each, which
+costs as much again as a search. A write is sent once; the client would repeat it, of which a node that was killed
+meanwhile makes objects that no search finds.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import grpc
 import weaviate
 from weaviate import WeaviateClient
 from weaviate.classes.init import AdditionalConfig, Auth, GrpcConfig, Timeout
-from weaviate.exceptions import InsufficientPermissionsError, WeaviateQueryError
-from weaviate.proto.v1 import search_get_pb2, weaviate_pb2_grpc
+from weaviate.exceptions import InsufficientPermissionsError, WeaviateBatchError, WeaviateQueryError
+from weaviate.proto.v1 import batch_pb2, search_get_pb2, weaviate_pb2_grpc
 
 from index_store.weaviate.settings import Endpoint
 
@@ -60,7 +61,8 @@ class Client(WeaviateClient):
             if address.secure
             else grpc.insecure_channel(target, options)
         )
-        self._search = weaviate_pb2_grpc.WeaviateStub(self._channel).Search  # type: ignore[no-untyped-call]
+        stub = weaviate_pb2_grpc.WeaviateStub(self._channel)  # type: ignore[no-untyped-call]
+        self._search, self._write = stub.Search, stub.BatchObjects
         self._key = (("authorization", f"Bearer {api_key}"),) if api_key else ()
 
     def replies(
@@ -88,6 +90,20 @@ class Client(WeaviateClient):
         finally:
             for each in under_way:
                 each.cancel()
+
+    def write(self, request: batch_pb2.BatchObjectsRequest) -> batch_pb2.BatchObjectsReply:
+        """The answer; asked once. After an error nobody knows what was written.
+
+        Raises what the client raises: `InsufficientPermissionsError`, `WeaviateBatchError`; `ValueError` once it is
+        closed.
+        """
+        try:
+            reply: batch_pb2.BatchObjectsReply = self._write(request, timeout=_ATTEMPT, metadata=self._key)
+            return reply
+        except grpc.RpcError as error:
+            if error.code() in _REFUSED:
+                raise InsufficientPermissionsError(error) from error
+            raise WeaviateBatchError(str(error.details())) from error
 
     def close(self) -> None:
         """Ends both connections. Closing twice is allowed."""

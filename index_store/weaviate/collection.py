@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from weaviate.classes.config import ConsistencyLevel
-from weaviate.classes.data import DataObject
 from weaviate.classes.query import Filter
 from weaviate.collections import Collection
 from weaviate.collections.classes.internal import Object
 
-from index_store.store import Vectors
+from index_store.store import Keys, Vectors
 from index_store.weaviate.client import Client
 from index_store.weaviate.found import Found, Objects
 from index_store.weaviate.link import Incomplete, Link
 from index_store.weaviate.making import check_collection, make_collection
-from index_store.weaviate.messages import Asked, Near, near_reply, near_request, read_entry
+from index_store.weaviate.messages import (
+    Asked,
+    Near,
+    near_reply,
+    near_request,
+    read_entry,
+    write_errors,
+    write_request,
+)
 from index_store.weaviate.report import ShardReport
 from index_store.weaviate.settings import WeaviateSettings
 
@@ -27,12 +37,17 @@ PAGE: Final = 10_000
 """Most objects in an answer: Weaviate's QUERY_MAXIMUM_RESULTS, unless a cluster was told otherwise."""
 
 _SEND: Final = 1_000
+_RESTART: Final = 1.0  # seconds: less than any node takes from its end to its first answer
 _NAMESPACE: Final = uuid.UUID("7f0b0d1c-8e39-5b8e-9d5c-6b3a7c1f2e44")
 
 
+Announce = Callable[[Keys], npt.NDArray[np.int64]]
+"""Gives entries the generations i64[n] of objects that are about to be sent."""
+
+
 class OfferCollection:
-    """Objects that are written once. Their ids are UUIDv5 of collection, key and generation, so that a request that is
-    repeated, or arrives late, does what it did before or what no longer matters."""
+    """Objects that are written once. Their ids are UUIDv5 of collection, key and generation, so that a request that
+    arrives late does what it did before or what no longer matters."""
 
     def __init__(self, link: Link, name: str, settings: WeaviateSettings) -> None:
         self._link = link
@@ -60,25 +75,44 @@ class OfferCollection:
         """Delete the collection with all that is in it. Raises `WeaviateAway`."""
         self._link.ask(f"delete collection {self.name}", lambda client: client.collections.delete(self.name), deadline)
 
-    def send(self, entries: Found, level: ConsistencyLevel, deadline: float | None = None) -> None:
-        """Write the entries' objects; what is there already stays as it is. Raises `WeaviateAway`."""
-        for start in range(0, len(entries.keys), _SEND):
-            part = slice(start, start + _SEND)
-            self._send([*map(self._object, *_columns(entries, part))], level, deadline)
+    def send(self, entries: Found, level: ConsistencyLevel, announce: Announce, deadline: float | None = None) -> Found:
+        """Write an object for each entry, and other ones as long as that fails; returns the entries with the
+        generations of those that are written, whatever theirs were. Raises `WeaviateAway`.
 
-    def delete_objects(self, objects: Objects, level: ConsistencyLevel, deadline: float | None = None) -> None:
-        """Delete these objects; what is not there is no error. Raises `WeaviateAway`."""
-        ids = [self.id_of(*each) for each in objects]
+        See docs/decisions/0036-written-twice-never-resumed.md: a node that is killed in a write may keep the object
+        without its place in the graph, and takes the same object for done when it comes again.
+        """
+        parts = [self._sent(part, level, announce, deadline) for part in entries.parts(_SEND)]
+        return replace(entries, generations=np.concatenate([np.zeros(0, np.int64), *parts]))
 
-        def request(client: Client) -> None:
+    def delete_objects(self, objects: Objects, level: ConsistencyLevel, deadline: float | None = None) -> Objects:
+        """Delete these objects; returns those that the cluster's index of ids did not name: they are not there, or
+        a node that was killed holds a part of them, which `delete_singly` finds. Raises `WeaviateAway`."""
+        ids = {self.id_of(*each): each for each in objects}
+
+        def request(client: Client) -> Objects:
             self._check_replicas(client, level)
-            result = self._of(client, level).data.delete_many(Filter.by_id().contains_any(ids))
+            result = self._of(client, level).data.delete_many(Filter.by_id().contains_any(list(ids)), verbose=True)
             if result.failed:
                 raise Incomplete(f"{result.failed} of {len(ids)} objects were not deleted on {level.value} replicas")
             self._check_replicas(client, level)
+            named = {str(each.uuid) for each in result.objects}
+            return [each for id_, each in ids.items() if id_ not in named]
 
-        if ids:
-            self._link.ask(f"delete {len(ids)} objects on {level.value} replicas", request, deadline)
+        return self._link.ask(f"delete {len(ids)} objects on {level.value} replicas", request, deadline) if ids else []
+
+    def delete_singly(self, objects: Objects, level: ConsistencyLevel, deadline: float | None = None) -> None:
+        """Delete these objects, one by one, by what each node holds of them; what is not there is no error. Raises
+        `WeaviateAway`."""
+
+        def request(client: Client) -> None:
+            self._check_replicas(client, level)
+            for each in objects:
+                self._of(client, level).data.delete_by_id(self.id_of(*each))
+                self._link.heard()
+            self._check_replicas(client, level)
+
+        self._link.ask(f"delete {len(objects)} objects one by one on {level.value} replicas", request, deadline)
 
     def near(self, asked: Sequence[Asked], count: int, exact: bool) -> list[Near]:
         """For each the nearest `count` (at most PAGE) objects among those allowed; fewer if there are no more.
@@ -119,6 +153,18 @@ class OfferCollection:
 
         return self._link.ask(f"read {len(ids)} objects", request) if ids else {}
 
+    def findable(self, objects: Objects, query: Vectors) -> set[tuple[int, int]]:
+        """Which of these objects a search finds, near `query` or not. Raises `WeaviateAway`."""
+        ids = [self.id_of(*each) for each in objects]
+
+        def request(client: Client) -> set[tuple[int, int]]:
+            found = self._of(client, ConsistencyLevel.ONE).query.near_vector(
+                query.tolist(), filters=Filter.by_id().contains_any(ids), limit=len(ids), return_properties=["entry"]
+            )
+            return {_entry(each) for each in found.objects}
+
+        return self._link.ask(f"search for {len(ids)} objects", request) if ids else set()
+
     def count(self) -> int:
         """Number of objects, strays included. Raises `WeaviateAway`."""
         return self._link.ask(
@@ -151,29 +197,49 @@ class OfferCollection:
         """UUIDv5 of an object."""
         return str(uuid.uuid5(_NAMESPACE, f"{self.name}/{key}/{generation}"))
 
-    def _object(
-        self, key: int, generation: int, seller: int, block: int, vector: list[float]
-    ) -> DataObject[dict[str, str | int], None]:
-        # The key is text: numbers travel as doubles.
-        properties: dict[str, str | int] = {"entry": f"{key}.{generation}", "seller": seller, "block": block}
-        return DataObject(properties, self.id_of(key, generation), vector)
-
-    def _send(
-        self, objects: list[DataObject[dict[str, str | int], None]], level: ConsistencyLevel, deadline: float | None
-    ) -> None:
-        left = objects
+    def _sent(
+        self, entries: Found, level: ConsistencyLevel, announce: Announce, deadline: float | None
+    ) -> npt.NDArray[np.int64]:
+        generations = np.zeros(len(entries.keys), np.int64)
+        left = np.arange(len(entries.keys))
 
         def request(client: Client) -> None:
             nonlocal left
             self._check_replicas(client, level)
-            errors = self._of(client, level).data.insert_many(left).errors
-            if errors:
-                left = [left[index] for index in sorted(errors)]
-                said = next(iter(errors.values())).message
-                raise Incomplete(f"{len(left)} objects were not written to {level.value} replicas: {said}")
+            generations[left] = announce(entries.keys[left])
+            objects = replace(entries.part(left), generations=generations[left])
+            ids = [self.id_of(*each) for each in zip(objects.keys, objects.generations, strict=True)]
+            errors = write_errors(client.write(write_request(self.name, ids, objects, level)))
+            self._make_last(client, ids, objects, level)
             self._check_replicas(client, level)
+            if errors:
+                left = left[sorted(errors)]
+                said = next(iter(errors.values()))
+                raise Incomplete(f"{len(left)} objects were not written to {level.value} replicas: {said}")
 
-        self._link.ask(f"write {len(objects)} objects to {level.value} replicas", request, deadline)
+        self._link.ask(f"write {len(left)} objects to {level.value} replicas", request, deadline)
+        return generations
+
+    def _make_last(self, client: Client, ids: Sequence[str], objects: Found, level: ConsistencyLevel) -> None:
+        """Have the nodes write down what they answered for: they do so with what comes to the same shards next.
+
+        It costs little, since what is there already is only compared. Raises `Incomplete` where a node may have come
+        back without it meanwhile.
+        """
+        some = 1 if len(self._shard_names(client)) == 1 else len(ids)
+        begin = time.monotonic()
+        errors = write_errors(client.write(write_request(self.name, ids[:some], objects.part(slice(some)), level)))
+        if errors:
+            raise Incomplete(
+                f"{len(ids)} objects may not last on {level.value} replicas: {next(iter(errors.values()))}"
+            )
+        if time.monotonic() > begin + _RESTART:
+            raise Incomplete(f"{len(ids)} objects may not last: a node could have been started again meanwhile")
+
+    def _shard_names(self, client: Client) -> frozenset[str]:
+        if not self._shards:
+            self._shards = frozenset(shard.name for shard in client.collections.get(self.name).config.get_shards())
+        return self._shards
 
     def _check_replicas(self, client: Client, level: ConsistencyLevel) -> None:
         """Raise `Incomplete` unless as many replicas of each shard are there as the level says.
@@ -183,13 +249,11 @@ class OfferCollection:
         """
         if self._settings.replicas == 1:
             return
-        if not self._shards:
-            self._shards = frozenset(shard.name for shard in client.collections.get(self.name).config.get_shards())
         nodes = client.cluster.nodes(self.name, output="verbose")
         healthy = {node.name: node.shards or () for node in nodes if node.status == "HEALTHY"}
         there = Counter(shard.name for shards in healthy.values() for shard in shards)
         needed = self._settings.replicas if level == ConsistencyLevel.ALL else self._settings.replicas // 2 + 1
-        for shard in self._shards:
+        for shard in self._shard_names(client):
             if there[shard] < needed:
                 raise Incomplete(
                     f"{there[shard]} of {self._settings.replicas} replicas of shard {shard} are there, {needed} are "
@@ -203,11 +267,6 @@ class OfferCollection:
             known = client, client.collections.get(self.name).with_consistency_level(level)
             self._objects[level] = known
         return known[1]
-
-
-def _columns(entries: Found, part: slice) -> Sequence[list[int] | list[list[float]]]:
-    columns = (entries.keys, entries.generations, entries.sellers, entries.blocks, entries.vectors)
-    return [column[part].tolist() for column in columns]
 
 
 def _entry(found: Object[dict[str, str | int], None]) -> tuple[int, int]:

@@ -141,11 +141,6 @@ class Directory:
         self._size += len(objects) - len(before)
         self.longest = longest
 
-    def thicken(self, keys: Keys) -> None:
-        """These entries are on every replica."""
-        with self._writing():
-            self._connection.executemany("UPDATE entries SET thin = 0 WHERE key = ?", ((key,) for key in keys.tolist()))
-
     def drop(self, keys: Keys) -> int:
         """Make strays of the entries with these keys; returns how many there were."""
         before = self._objects(np.unique(keys).tolist())

@@ -1,18 +1,22 @@
-"""A search as it travels: Weaviate's own gRPC messages, written and read without the client's layers above them.
+"""Searches and writes as they travel: Weaviate's own gRPC messages, without the client's layers above them.
 
-The client spends twice the processor time of a request on what it offers beyond (query builders, typed results): see
-docs/decisions/0032-searches-as-messages.md. The messages are Weaviate's interface to every client, and come with the
-client's package.
+The client spends twice the processor time of a search on what it offers beyond (query builders, typed results), and
+repeats a write that failed by itself, which must not be: see docs/decisions/0032-searches-as-messages.md and 0036. The
+messages are Weaviate's interface to every client, and come with the client's package.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from weaviate.proto.v1 import base_pb2, base_search_pb2, search_get_pb2
+from google.protobuf import struct_pb2
+from weaviate.classes.config import ConsistencyLevel
+from weaviate.proto.v1 import base_pb2, base_search_pb2, batch_pb2, search_get_pb2
 
 from index_store.store import ANY_BLOCK, NO_BLOCK, NO_SELLER, BlockCodes, Vectors
+from index_store.weaviate.found import Found
 
 Near = list[tuple[int, int, float]]
 """(key, generation, inner product as the cluster computed it), best first."""
@@ -24,6 +28,10 @@ _DISTANCE: Final = search_get_pb2.MetadataRequest(distance=True)
 _ENTRY: Final = search_get_pb2.PropertiesRequest(non_ref_properties=["entry"])
 _SELLER: Final = base_pb2.FilterTarget(property="seller")
 _BLOCK: Final = base_pb2.FilterTarget(property="block")
+_LEVELS: Final = {
+    ConsistencyLevel.ALL: base_pb2.CONSISTENCY_LEVEL_ALL,
+    ConsistencyLevel.QUORUM: base_pb2.CONSISTENCY_LEVEL_QUORUM,
+}
 _ALL: Final = base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_GREATER_THAN_EQUAL, target=_BLOCK, value_int=NO_BLOCK)
 
 
@@ -55,6 +63,41 @@ def near_reply(reply: search_get_pb2.SearchReply) -> Near:
         (*read_entry(found.properties.non_ref_props.fields["entry"].text_value), -found.metadata.distance)
         for found in reply.results
     ]
+
+
+def write_request(
+    collection: str, ids: Sequence[str], entries: Found, level: ConsistencyLevel
+) -> batch_pb2.BatchObjectsRequest:
+    """Asks to write an object for each entry; the vectors travel in single precision."""
+    vectors = entries.vectors.astype("<f4")
+    labels = zip(entries.keys.tolist(), entries.generations.tolist(), strict=True)
+    numbers = zip(entries.sellers.tolist(), entries.blocks.tolist(), strict=True)
+    return batch_pb2.BatchObjectsRequest(
+        objects=[
+            batch_pb2.BatchObject(
+                uuid=id_,
+                collection=collection,
+                vector_bytes=vector.tobytes(),
+                properties=batch_pb2.BatchObject.Properties(
+                    non_ref_properties=struct_pb2.Struct(
+                        fields={
+                            # Key and generation are text: numbers travel as doubles.
+                            "entry": struct_pb2.Value(string_value=f"{key}.{generation}"),
+                            "seller": struct_pb2.Value(number_value=seller),
+                            "block": struct_pb2.Value(number_value=block),
+                        }
+                    )
+                ),
+            )
+            for id_, vector, (key, generation), (seller, block) in zip(ids, vectors, labels, numbers, strict=True)
+        ],
+        consistency_level=_LEVELS[level],
+    )
+
+
+def write_errors(reply: batch_pb2.BatchObjectsReply) -> dict[int, str]:
+    """What an answer to `write_request` says of the objects that were not written, by their place in the request."""
+    return {each.index: each.error for each in reply.errors}
 
 
 def read_entry(text: str) -> tuple[int, int]:

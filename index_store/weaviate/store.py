@@ -169,7 +169,7 @@ class WeaviateStore:
         """
         with self._writing:
             self._check_open()
-            return checking.audit(self._collection, self._directory)
+            return checking.audit(self._collection, self._directory, self._settings.exact_below)
 
     def report(self) -> ClusterReport:
         """Sizes here and in the cluster, as `offermatch index inspect` shows them. Raises `WeaviateAway`."""

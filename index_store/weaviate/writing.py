@@ -30,6 +30,7 @@ from index_store.weaviate.settings import WeaviateSettings
 _log = logging.getLogger(__name__)
 STEP: Final = 1_000
 MOST_THIN: Final = 100_000  # entries that are searched here while a replica is away: 80 MB, and 20 ms a query
+_SINGLY: Final = 50  # searches wait for so many deletions: a millisecond each
 RETRY: Final = 5.0  # seconds until work that can wait is tried again
 
 
@@ -62,11 +63,10 @@ class Writer:
     def replace(self, keys: Keys, vectors: Halves, sellers: SellerCodes, blocks: BlockCodes) -> None:
         """These are the entries with these keys (each once) from now on. Raises `WeaviateAway`, and nothing changed."""
         self._catch_up()
-        found = Found(keys, self._directory.announce(keys), sellers, blocks, vectors)
-        thin = np.full(len(keys), not self._sent_everywhere(found))
-        self._directory.settle(found, thin)
+        found, everywhere = self._sent(Found(keys, np.zeros(len(keys), np.int64), sellers, blocks, vectors))
+        self._directory.settle(found, np.full(len(keys), not everywhere))
         self._thin.remove(keys)
-        if thin.any():
+        if not everywhere:
             self._thin.upsert(keys, vectors.astype(np.float32), sellers, blocks)
         self._sweep()
 
@@ -78,31 +78,31 @@ class Writer:
         self._sweep()
         return count
 
-    def _sent_everywhere(self, entries: Found) -> bool:
-        """Whether all replicas have the entries; if not, a majority has."""
+    def _sent(self, entries: Found) -> tuple[Found, bool]:
+        """The entries as they were written, and whether all replicas have them; if not, a majority has."""
         patient = self._settings.consistency == "all" or len(self._thin) + len(entries.keys) > MOST_THIN
         if patient or self._clock() >= self.retry_at:
             try:
-                self._collection.send(entries, ConsistencyLevel.ALL, None if patient else 0)
-                return True
+                return self._send(entries, ConsistencyLevel.ALL, None if patient else 0), True
             except WeaviateAway as away:
                 if patient:
                     raise
                 _log.warning("going on with a majority of Weaviate's replicas: %s", away)
                 self.retry_at = self._clock() + RETRY
-        self._collection.send(entries, ConsistencyLevel.QUORUM)
-        return False
+        return self._send(entries, ConsistencyLevel.QUORUM), False
+
+    def _send(self, entries: Found, level: ConsistencyLevel, deadline: float | None = None) -> Found:
+        return self._collection.send(entries, level, self._directory.announce, deadline)
 
     def _catch_up(self) -> None:
         """Bring thin entries to all replicas, as far as these are there now."""
         while len(self._thin) and self._clock() >= self.retry_at:
-            found = self._directory.thin(STEP)
             try:
-                self._collection.send(found, ConsistencyLevel.ALL, 0)
+                found = self._send(self._directory.thin(STEP), ConsistencyLevel.ALL, 0)
             except WeaviateAway:
                 self.retry_at = self._clock() + RETRY
                 return
-            self._directory.thicken(found.keys)
+            self._directory.settle(found, np.zeros(len(found.keys), bool))
             self._thin.remove(found.keys)
             if not len(self._thin):
                 _log.warning("all of Weaviate's replicas have everything again")
@@ -112,7 +112,10 @@ class Writer:
         while self._clock() >= self.retry_at and (strays := self._directory.strays(STEP)):
             try:
                 with self._gate.deleting():
-                    self._collection.delete_objects(strays, ConsistencyLevel.ALL, 0)
+                    left = self._collection.delete_objects(strays, ConsistencyLevel.ALL, 0)
+                for start in range(0, len(left), _SINGLY):
+                    with self._gate.deleting():
+                        self._collection.delete_singly(left[start : start + _SINGLY], ConsistencyLevel.ALL, 0)
             except WeaviateAway:
                 self.retry_at = self._clock() + RETRY
                 return

@@ -230,7 +230,7 @@ def test_every_object_out_there_is_an_entry_or_a_stray_at_every_moment(tmp_path:
     assert found.vectors.tolist() == [[0.25] * 4, [0.5] * 4]
     assert again.longest == pytest.approx(1.0)
     assert again.thin(10).keys.tolist() == [5]
-    again.thicken(np.array([5]))
+    again.settle(again.thin(10), np.array([False]))
     assert again.thin(10).keys.tolist() == []
     assert entries(again, [1], 0.5).generations.tolist() == [5]
     again.close()

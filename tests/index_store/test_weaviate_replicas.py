@@ -259,10 +259,10 @@ def test_nothing_is_deleted_under_a_search_and_the_next_one_waits_for_the_deleti
         assert release.wait(30)
         return near(*arguments)
 
-    def slow_delete(*arguments: Any) -> None:
+    def slow_delete(*arguments: Any) -> Any:
         deleting.set()
         seen.append(second.wait(moment))
-        delete(*arguments)
+        return delete(*arguments)
 
     monkeypatch.setattr(CollectionInMemory, "near", slow_near)
     monkeypatch.setattr(CollectionInMemory, "delete_objects", slow_delete)

@@ -215,11 +215,12 @@ def test_a_late_write_of_an_entry_that_was_since_replaced_changes_nothing(make_s
     store.upsert(keys_of(1), rows[:1], codes_of(0))
     before = store._directory.find(keys_of(1))
     store.upsert(keys_of(1), rows[1:2], codes_of(0))
-    store._collection.send(before, ConsistencyLevel.ALL)  # as a request does that was on its way for long
+    again = lambda _keys: before.generations  # noqa: E731
+    store._collection.send(before, ConsistencyLevel.ALL, again)  # as a request does that was on its way for long
     hits = store.search(rows[:1], 1)
     assert (hits.keys.tolist(), hits.scores.tolist()) == ([[1]], [[0.0]])
     store.remove(keys_of(1))
-    store._collection.send(before, ConsistencyLevel.ALL)
+    store._collection.send(before, ConsistencyLevel.ALL, again)
     store.upsert(keys_of(2), rows[2:3], codes_of(0))
     assert store.search(rows[:1], 2).keys.tolist() == [[2, -1]]
 

@@ -25,11 +25,6 @@ def node(tmp_path: Path) -> Iterator[WeaviateCluster]:
         yield cluster
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="now and then one decision after a kill differs (docs/decisions/0031: a deletion that outlives its request "
-    "is the suspect); an open fault",
-)
 def test_decisions_are_those_of_the_exact_index_though_matcher_and_weaviate_are_killed(
     make_pipeline, node: WeaviateCluster, tmp_path: Path
 ):
