@@ -17,6 +17,7 @@ from consumers.matching.standbys import Standbys
 from consumers.matching.worker import MatchWorker
 from consumers.status import Status, StatusServer
 from consumers.stopping import Stopping
+from index_store.cells.blas import one_thread
 from matcher.clock import SystemClock
 from matcher.expiry import Expiry
 from matcher.memory import Memory
@@ -125,7 +126,9 @@ def run_matcher(
         )
         _spare_collecting()
         try:
-            loop.run(worker, lambda: bool(stopping), settings.process.drain)
+            # Its products are small, and threads that wait for the next one take time from Kafka and a cluster.
+            with one_thread():
+                loop.run(worker, lambda: bool(stopping), settings.process.drain)
         except DeadLetterLimitError as error:
             linger = settings.dead_letters.linger
             stay_visible(error, linger, lambda: bool(stopping), status=status, metrics=metrics, clock=clock)
