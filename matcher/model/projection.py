@@ -1,6 +1,6 @@
 """From raw features to embeddings: vectors whose inner product is the score."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from matcher.training.dataset import Features
 
 #: Rows that are projected at once: what is wide stays small beside the features.
 _STRIP = 2048
+#: The bytes of 0.0 and -0.0; also of some numbers that are next to nothing.
+_BYTES_OF_ZEROS = b"\x00\x80"
 
 
 def check_features(features: OfferFeatures, bundle: Bundle) -> Failure | None:
@@ -41,11 +43,21 @@ def check_features(features: OfferFeatures, bundle: Bundle) -> Failure | None:
 def norm_parts(features: OfferFeatures, bundle: Bundle) -> bool:
     """Whether a modality with weight points anywhere at all. Numbers alone place no offer."""
     weights = bundle.projection if isinstance(bundle.projection, Concatenation) else bundle.projection.inputs
-    image, text = features.image_vector(), features.text_vector()
     return bool(
-        (weights.image_weight and image is not None and image.any())
-        or (weights.text_weight and text is not None and text.any())
+        (weights.image_weight and _points(features.image, features.image_vector))
+        or (weights.text_weight and _points(features.text, features.text_vector))
     )
+
+
+def _points(raw: bytes | None, vector: Callable[[], F16Array | None]) -> bool:
+    """Whether the bytes of an fp16 vector are not all zeros, of either sign.
+
+    NumPy lets other threads in for each vector, and where one is busy that takes 0.1 ms, twenty times as long as this.
+    """
+    if raw is None or raw.lstrip(_BYTES_OF_ZEROS):
+        return raw is not None
+    exact = vector()
+    return exact is not None and bool(exact.any())
 
 
 def project(batch: Sequence[OfferFeatures], bundle: Bundle) -> F32Array:

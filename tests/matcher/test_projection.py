@@ -120,6 +120,16 @@ def test_features_that_the_bundle_gives_no_weight_to_cannot_be_placed(
     assert failure is None or failure.reason == "bad_features"
 
 
+@pytest.mark.parametrize(
+    ("bits", "usable"), [(0x0000, False), (0x8000, False), (0x0080, True), (0x8080, True), (0x3C00, True)]
+)
+def test_a_vector_of_zeros_points_nowhere_and_the_smallest_number_points(bits: int, usable: bool) -> None:
+    bundle = a_bundle(image_dim=IMAGE, text_dim=TEXT, image_weight=0.8)
+    image = np.zeros(IMAGE, np.uint16)
+    image[-1] = bits
+    assert (check_features(made(image.view(np.float16), None), bundle) is None) is usable
+
+
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(1e-6, 1e6), st.floats(-1e6, 1e6))
 def test_a_probability_is_one_and_grows_with_the_score(
     one: float, other: float, slope: float, intercept: float
