@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 # The controller knows the libraries that are loaded when it is made.
@@ -10,10 +11,19 @@ import faiss  # noqa: F401
 import numpy as np  # noqa: F401
 from threadpoolctl import ThreadpoolController
 
-_controller: Final[Any] = ThreadpoolController()
+_libraries: Final[list[Any]] = ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Within it, BLAS uses one thread."""
-    context: AbstractContextManager[Any] = _controller.limit(limits=1, user_api="blas")
-    return context
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it, BLAS uses one thread. The libraries are asked themselves: `ThreadpoolController.limit` looks at each
+    of them anew, which takes as long as writing an entry."""
+    before = [(library, library.get_num_threads()) for library in _libraries]
+    shared = [(library, threads) for library, threads in before if threads > 1]
+    for library, _ in shared:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, threads in shared:
+            library.set_num_threads(threads)

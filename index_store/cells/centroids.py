@@ -20,7 +20,7 @@ from index_store.store import Vectors
 
 CellIds = npt.NDArray[np.int64]
 
-_NEAR_GROUPS: Final = 4  # that a writer looks into
+_NEAR_GROUPS: Final = 3  # that a writer looks into
 _FAR_GROUPS: Final = 10  # and a search
 _MANY: Final = 256  # vectors; for fewer an order does not pay
 _SLACK: Final = 8  # a group has room for an eighth more cells
