@@ -20,7 +20,7 @@ from index_store.halves import Halves
 from index_store.store import BlockCodes, Keys, Rows, SellerCodes, Vectors
 
 _STEP: Final = 16_384
-_MANY: Final = 256  # entries whose vectors another thread writes
+_MANY: Final = 32  # entries whose vectors another thread writes
 
 
 class CellIndex:
