@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -30,6 +29,7 @@ from index_store.weaviate.messages import (
     write_errors,
     write_request,
 )
+from index_store.weaviate.replicas import Replicas
 from index_store.weaviate.report import ShardReport
 from index_store.weaviate.settings import WeaviateSettings
 
@@ -53,7 +53,7 @@ class OfferCollection:
         self._link = link
         self.name = name
         self._settings = settings
-        self._shards: frozenset[str] = frozenset()
+        self._replicas = Replicas(name, settings)
         self._objects: dict[ConsistencyLevel, tuple[Client, Collection[dict[str, str | int], None]]] = {}
 
     def create(self, dim: int) -> bool:
@@ -91,11 +91,11 @@ class OfferCollection:
         ids = {self.id_of(*each): each for each in objects}
 
         def request(client: Client) -> Objects:
-            self._check_replicas(client, level)
+            self._replicas.check(client, level)
             result = self._of(client, level).data.delete_many(Filter.by_id().contains_any(list(ids)), verbose=True)
             if result.failed:
                 raise Incomplete(f"{result.failed} of {len(ids)} objects were not deleted on {level.value} replicas")
-            self._check_replicas(client, level)
+            self._replicas.check(client, level)
             named = {str(each.uuid) for each in result.objects}
             return [each for id_, each in ids.items() if id_ not in named]
 
@@ -106,11 +106,11 @@ class OfferCollection:
         `WeaviateAway`."""
 
         def request(client: Client) -> None:
-            self._check_replicas(client, level)
+            self._replicas.check(client, level)
             for each in objects:
                 self._of(client, level).data.delete_by_id(self.id_of(*each))
                 self._link.heard()
-            self._check_replicas(client, level)
+            self._replicas.check(client, level)
 
         self._link.ask(f"delete {len(objects)} objects one by one on {level.value} replicas", request, deadline)
 
@@ -174,24 +174,7 @@ class OfferCollection:
     def shards(self) -> tuple[tuple[ShardReport, ...], tuple[str, ...]]:
         """Every replica of every shard, by node and shard, and the names of the nodes that are not healthy. Raises
         `WeaviateAway`."""
-
-        def request(client: Client) -> tuple[tuple[ShardReport, ...], tuple[str, ...]]:
-            nodes = sorted(client.cluster.nodes(self.name, output="verbose"), key=lambda node: node.name)
-            replicas = (
-                ShardReport(
-                    node=node.name,
-                    shard=shard.name,
-                    objects=shard.object_count,
-                    queued=shard.vector_queue_length,
-                    status=shard.vector_indexing_status,
-                    compressed=shard.compressed,
-                )
-                for node in nodes
-                for shard in sorted(node.shards or (), key=lambda shard: shard.name)
-            )
-            return tuple(replicas), tuple(node.name for node in nodes if node.status != "HEALTHY")
-
-        return self._link.ask("look at its shards", request)
+        return self._link.ask("look at its shards", self._replicas.report)
 
     def id_of(self, key: int, generation: int) -> str:
         """UUIDv5 of an object."""
@@ -205,13 +188,13 @@ class OfferCollection:
 
         def request(client: Client) -> None:
             nonlocal left
-            self._check_replicas(client, level)
+            self._replicas.check(client, level)
             generations[left] = announce(entries.keys[left])
             objects = replace(entries.part(left), generations=generations[left])
             ids = [self.id_of(*each) for each in zip(objects.keys, objects.generations, strict=True)]
             errors = write_errors(client.write(write_request(self.name, ids, objects, level)))
             self._make_last(client, ids, objects, level)
-            self._check_replicas(client, level)
+            self._replicas.check(client, level)
             if errors:
                 left = left[sorted(errors)]
                 said = next(iter(errors.values()))
@@ -226,7 +209,7 @@ class OfferCollection:
         It costs little, since what is there already is only compared. Raises `Incomplete` where a node may have come
         back without it meanwhile.
         """
-        some = 1 if len(self._shard_names(client)) == 1 else len(ids)
+        some = 1 if len(self._replicas.shards(client)) == 1 else len(ids)
         begin = time.monotonic()
         errors = write_errors(client.write(write_request(self.name, ids[:some], objects.part(slice(some)), level)))
         if errors:
@@ -235,30 +218,6 @@ class OfferCollection:
             )
         if time.monotonic() > begin + _RESTART:
             raise Incomplete(f"{len(ids)} objects may not last: a node could have been started again meanwhile")
-
-    def _shard_names(self, client: Client) -> frozenset[str]:
-        if not self._shards:
-            self._shards = frozenset(shard.name for shard in client.collections.get(self.name).config.get_shards())
-        return self._shards
-
-    def _check_replicas(self, client: Client, level: ConsistencyLevel) -> None:
-        """Raise `Incomplete` unless as many replicas of each shard are there as the level says.
-
-        Weaviate's own levels count only the nodes that the asked one sees at that moment: with one of three gone, ALL
-        means the two others. So the nodes are looked at before and after each write.
-        """
-        if self._settings.replicas == 1:
-            return
-        nodes = client.cluster.nodes(self.name, output="verbose")
-        healthy = {node.name: node.shards or () for node in nodes if node.status == "HEALTHY"}
-        there = Counter(shard.name for shards in healthy.values() for shard in shards)
-        needed = self._settings.replicas if level == ConsistencyLevel.ALL else self._settings.replicas // 2 + 1
-        for shard in self._shard_names(client):
-            if there[shard] < needed:
-                raise Incomplete(
-                    f"{there[shard]} of {self._settings.replicas} replicas of shard {shard} are there, {needed} are "
-                    f"needed; healthy nodes: {', '.join(sorted(healthy)) or 'none'}"
-                )
 
     def _of(self, client: Client, level: ConsistencyLevel) -> Collection[dict[str, str | int], None]:
         # Making the client's object costs a tenth of what a search costs here.

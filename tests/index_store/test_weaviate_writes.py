@@ -85,7 +85,7 @@ def link(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Link]:
 @pytest.fixture
 def collection(link: Link, url: str) -> OfferCollection:
     made = OfferCollection(link, "Offers", WeaviateSettings(url=url))
-    made._shards = frozenset({"one", "two"})
+    made._replicas._shards = frozenset({"one", "two"})
     return made
 
 
@@ -115,7 +115,7 @@ def test_what_is_written_is_sent_once_more_so_that_the_nodes_write_it_down(
 
 
 def test_with_one_shard_one_object_is_enough_for_that(collection: OfferCollection, writes: Writes) -> None:
-    collection._shards = frozenset({"one"})
+    collection._replicas._shards = frozenset({"one"})
     collection.send(ENTRIES, ConsistencyLevel.ALL, Generations())
     assert writes.asked == [["3.1", "5.2", "8.3"], ["3.1"]]
 
