@@ -19,6 +19,7 @@ from index_store.weaviate.errors import WeaviateMismatch
 from index_store.weaviate.link import Link
 from index_store.weaviate.messages import near_request
 from index_store.weaviate.settings import WeaviateSettings, endpoints
+from tests.index_store.grpc_server import serving
 
 QUERY = np.zeros(4, np.float32)
 
@@ -51,12 +52,8 @@ def answers() -> Answers:
 
 @pytest.fixture
 def url(answers: Answers) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(16))
-    weaviate_pb2_grpc.add_WeaviateServicer_to_server(answers, server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"http://127.0.0.1:{port - 1}?grpc_port={port}"
-    server.stop(0).wait(10)
+    with serving(answers) as address:
+        yield address
 
 
 @pytest.fixture

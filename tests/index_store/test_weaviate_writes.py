@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -19,6 +18,7 @@ from index_store.weaviate.found import Found
 from index_store.weaviate.link import Link
 from index_store.weaviate.messages import write_request
 from index_store.weaviate.settings import WeaviateSettings, endpoints
+from tests.index_store.grpc_server import serving
 
 ENTRIES = Found(
     np.array([3, 5, 8]),
@@ -66,12 +66,8 @@ def writes() -> Writes:
 
 @pytest.fixture
 def url(writes: Writes) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(4))
-    weaviate_pb2_grpc.add_WeaviateServicer_to_server(writes, server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"http://127.0.0.1:{port - 1}?grpc_port={port}"
-    server.stop(0).wait(10)
+    with serving(writes) as address:
+        yield address
 
 
 @pytest.fixture
