@@ -157,7 +157,8 @@ class Balancer:
 
     def _neighbours(self, cell: int) -> Numbers:
         """The nearest other cells; with many, a far one now and then missing."""
-        near = self._index.centroids.ranked(self._index.centroids.rows[[cell]], _NEIGHBOURS + 1)[0]
+        cells, _ = self._index.centroids.ranked(self._index.centroids.rows[[cell]], _NEIGHBOURS + 1)
+        near = cells[0]
         result: Numbers = near[near != cell]
         return result
 

@@ -52,27 +52,27 @@ class Centroids:
         """i64[n]: the cell of each vector; with many cells now and then the second best."""
         if not len(self._groups):
             return self.nearest_exactly(vectors)
-        return self._in_groups(vectors, _NEAR_GROUPS, 1)[:, 0]
+        return self._in_groups(vectors, _NEAR_GROUPS, 1)[0][:, 0]
 
     def nearest_exactly(self, vectors: Vectors) -> CellIds:
         """i64[n]: the cell of each vector."""
         result: CellIds = (vectors @ self.rows.T).argmax(axis=1)
         return result
 
-    def ranked(self, queries: Vectors, probes: int) -> CellIds:
-        """i64[n, min(probes, count)]: the nearest cells, nearest first; with many, a far one now and then missing."""
+    def ranked(self, queries: Vectors, probes: int) -> tuple[CellIds, Vectors]:
+        """i64[n, min(probes, count)]: the nearest cells, nearest first; with many, a far one now and then missing. And
+        by how much each is less similar than the nearest, f32 of the same shape."""
         groups = _FAR_GROUPS + 2 * probes * len(self._groups) // len(self.rows)
         if groups < len(self._groups) // 2:
-            cells = self._in_groups(queries, groups, probes)
+            cells, scores = self._in_groups(queries, groups, probes)
             if (cells >= 0).all():
-                return cells
+                return cells, scores[:, :1] - scores
         return self.ranked_exactly(queries, probes)
 
-    def ranked_exactly(self, queries: Vectors, probes: int) -> CellIds:
-        """i64[n, min(probes, count)]: the nearest cells, nearest first."""
-        _, cells = faiss.knn(queries, self.rows, min(probes, len(self.rows)), metric=faiss.METRIC_INNER_PRODUCT)
-        result: CellIds = cells
-        return result
+    def ranked_exactly(self, queries: Vectors, probes: int) -> tuple[CellIds, Vectors]:
+        """The same without one missing."""
+        scores, cells = faiss.knn(queries, self.rows, min(probes, len(self.rows)), metric=faiss.METRIC_INNER_PRODUCT)
+        return cells, scores[:, :1] - scores
 
     def replace(self, cells: CellIds, rows: Vectors) -> None:
         """Move centroids."""
@@ -106,8 +106,9 @@ class Centroids:
             self._group_of[cell] = self._group_of[-1]
             self._group_of = self._group_of[:-1].copy()
 
-    def _in_groups(self, vectors: Vectors, groups: int, best: int) -> CellIds:
-        """i64[n, best]: the best cells in the nearest groups of each vector, -1 where these have no more."""
+    def _in_groups(self, vectors: Vectors, groups: int, best: int) -> tuple[CellIds, Vectors]:
+        """i64[n, best]: the best cells in the nearest groups of each vector, -1 where these have no more; and how
+        similar they are, f32[n, best], but for a number that is the same for all cells."""
         if self._by_group is None:
             self._by_group = _ByGroup(self.rows, self._group_of, len(self._groups))
         by_group = self._by_group
@@ -118,15 +119,15 @@ class Centroids:
             return self._in_these(by_group, vectors, near, best)
         # One behind the other, vectors that look into the same groups find these in the processor's caches.
         order = np.argsort(scores.argmax(axis=1), kind="stable")
-        result = np.empty((len(vectors), best), np.int64)
-        result[order] = self._in_these(by_group, vectors[order], near[order], best)
-        return result
+        cells, similar = np.empty((len(vectors), best), np.int64), np.empty((len(vectors), best), np.float32)
+        cells[order], similar[order] = self._in_these(by_group, vectors[order], near[order], best)
+        return cells, similar
 
-    def _in_these(self, by_group: _ByGroup, vectors: Vectors, near: Numbers, best: int) -> CellIds:
+    def _in_these(self, by_group: _ByGroup, vectors: Vectors, near: Numbers, best: int) -> tuple[CellIds, Vectors]:
         starts, sizes = by_group.starts[near], by_group.sizes[near]
-        rough = by_group.quantiser.queries(vectors)
-        _, places = self._scanner.nearest(rough, by_group.codes, starts, sizes, best)
-        return np.where(places >= 0, by_group.cells[places], -1)
+        rough, steps = by_group.quantiser.queries(vectors)
+        scores, places = self._scanner.nearest(rough, by_group.codes, starts, sizes, best)
+        return np.where(places >= 0, by_group.cells[places], -1), scores / (steps * by_group.quantiser.scale)
 
     def _regroup(self) -> None:
         self._by_group = None

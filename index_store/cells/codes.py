@@ -66,9 +66,10 @@ class Quantiser:
         """One with room for values so far from the mean, which is the same."""
         return Quantiser(self.mean, _STEPS / (largest * _ROOM))
 
-    def queries(self, vectors: Vectors) -> Vectors:
-        """Whole numbers in ±127 as f32[n, dim]: each query on a scale of its own, which changes no order."""
+    def queries(self, vectors: Vectors) -> tuple[Vectors, Vectors]:
+        """Whole numbers in ±127 as f32[n, dim]: each query on a scale of its own, which changes no order; and that
+        scale, steps in one unit, f32[n, 1]."""
         largest = np.abs(vectors).max(axis=1, keepdims=True)
-        scaled = vectors * np.where(largest > 0, _STEPS / np.maximum(largest, 1e-30), 1).astype(np.float32)
-        result: Vectors = np.rint(scaled, out=scaled)
-        return result
+        steps = np.where(largest > 0, _STEPS / np.maximum(largest, 1e-30), 1).astype(np.float32)
+        scaled = vectors * steps
+        return np.rint(scaled, out=scaled), steps

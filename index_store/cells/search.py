@@ -1,6 +1,7 @@
 """One search: rough scores choose a shortlist, exact ones order it; where too few are left, it looks further.
 
-A query that may find everything looks into all entries of its nearest cells. One that is kept to some blocks looks
+A query that may find everything looks into all entries of its nearest cells: many where several are about as near,
+as on the border of two or in a crowd of alike offers, and few elsewhere. One that is kept to some blocks looks
 at the brandless front of more cells, at the runs of its blocks in them, and at what is not in order yet, of which it
 keeps what is allowed. What a query may not find (its own seller's, other blocks') leaves the shortlist; if that leaves
 too little, it looks again, wider, and at last at every allowed entry.
@@ -22,41 +23,44 @@ from index_store.terms import Terms
 
 _ROWS: Final = 16_384
 _SPARE: Final = 16
+_SURE: Final = 4  # a quarter of the cells is looked into, however far they are
 _LEAST_SHARE: Final = 1 / 16
 _LARGE_CELL: Final = 250  # entries; a million of them lie in cells of this size
 _MOST_TIMES: Final = 4
-_MILLION: Final = 1_000_000
-_GROWTH: Final = 0.3  # at ten million twice as many cells as at one
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How far a search looks, in an index of a million.
 
-    probes: cells of a query that may find everything, and kept those of one that is kept to blocks; fetch, fetch_kept:
-        entries taken from them by rough score; rank: how many of these are scored exactly, if they are allowed
+    probes: the most cells that a query looks into which may find everything, and kept those of one that is kept to
+        blocks; gap, gap_kept: by how much their centroids may be less similar (inner product) to a query of unit
+        length than the nearest one; fetch, fetch_kept: entries taken from them by rough score; rank: how many of
+        these are scored exactly, if they are allowed
     """
 
-    probes: int = 16
+    probes: int = 28
     kept: int = 16
+    gap: float = 0.15
+    gap_kept: float = 0.12
     fetch: int = 30
     fetch_kept: int = 64
     rank: int = 30
 
     def for_size(self, entries: int, cells: int) -> Effort:
-        """With so many entries in so many cells: more of these where they are small, and where there are many."""
+        """With so many entries in so many cells: more of these where they are small."""
         times = min(_MOST_TIMES, max(1.0, np.sqrt(_LARGE_CELL * cells / max(1, entries))))
-        times *= max(1.0, entries / _MILLION) ** _GROWTH
         return replace(self, probes=int(self.probes * times), kept=int(self.kept * times))
 
     def wider(self, times: int) -> Effort:
-        """The same, that many times as far."""
+        """The same, that many times as far, however much less similar the cells are."""
         far = self.fetch * times, self.fetch_kept * times, self.rank * times
-        return Effort(self.probes * times, self.kept * times, *far)
+        return Effort(self.probes * times, self.kept * times, np.inf, np.inf, *far)
 
     def for_share(self, brandless: float) -> Effort:
         """With cells whose brandless part is this share of them: the smaller it is, the more of them."""
-        return replace(self, kept=int(self.kept / np.sqrt(max(brandless, _LEAST_SHARE))))
+        times = 1 / np.sqrt(max(brandless, _LEAST_SHARE))
+        return replace(self, kept=int(self.kept * times), gap_kept=self.gap_kept * times)
 
     def for_best(self, k: int) -> Effort:
         """Enough for the k best: three candidates for each."""
@@ -94,8 +98,8 @@ def search(index: CellIndex, queries: Vectors, k: int, terms: Terms, effort: Eff
 def _shortlist(index: CellIndex, queries: Vectors, terms: Terms, effort: Effort) -> Numbers:
     """i64[n, effort.rank]: slots of allowed entries with the best rough scores, padded with -1."""
     if terms.blocks is None:
-        cells = index.centroids.ranked(queries, effort.probes)
-        whole = index.lists.start[cells], index.lists.size[cells]
+        cells = _near_enough(index, queries, effort.probes, effort.gap)
+        whole = index.lists.start[cells], np.where(cells >= 0, index.lists.size[cells], 0)
         rows = _nearest(index, queries, cells, whole, effort.fetch)
         return _allowed(index, rows, terms, effort.rank)
     slots = np.full((len(queries), effort.rank), -1, np.int64)
@@ -104,11 +108,20 @@ def _shortlist(index: CellIndex, queries: Vectors, terms: Terms, effort: Effort)
         slots[free] = _shortlist(index, queries[free], Terms(terms.not_sellers[free], None), effort)
     kept = np.flatnonzero(terms.blocks[:, 0] != ANY_BLOCK)
     if len(kept):
-        cells = index.centroids.ranked(queries[kept], effort.kept)
+        cells = _near_enough(index, queries[kept], effort.kept, effort.gap_kept)
         parts = _stretches(index, cells, terms.blocks[kept])
         rows = _nearest(index, queries[kept], cells, parts, effort.fetch_kept)
         slots[kept] = _allowed(index, rows, terms.of(kept), effort.rank)
     return slots
+
+
+def _near_enough(index: CellIndex, queries: Vectors, most: int, gap: float) -> Numbers:
+    """i64[n, ≤ most]: the cells to look into, nearest first, padded with -1."""
+    cells, behind = index.centroids.ranked(queries, most)
+    far = behind > gap * np.linalg.norm(queries, axis=1, keepdims=True)
+    far[:, : most // _SURE] = False
+    cells[far] = -1
+    return cells
 
 
 def _nearest(index: CellIndex, queries: Vectors, cells: Numbers, parts: tuple[Numbers, Numbers], fetch: int) -> Numbers:
@@ -116,7 +129,7 @@ def _nearest(index: CellIndex, queries: Vectors, cells: Numbers, parts: tuple[Nu
     i64[n, m * c] of stretches of cells i64[n, c], one for each cell in this order, m times."""
     starts, sizes = parts
     scales, codes = index.scales, index.lists.codes
-    rough = scales.now.queries(queries)
+    rough, _ = scales.now.queries(queries)
     if scales.former is None:
         return index.scanner.nearest(rough, codes, starts, sizes, fetch)[1]
     stale = np.tile(scales.stale[cells], starts.shape[1] // cells.shape[1])
@@ -138,7 +151,7 @@ def _stretches(index: CellIndex, cells: Numbers, blocks: BlockCodes) -> tuple[Nu
         first, length = lists.runs(cells, wanted)
         starts.append(first)
         sizes.append(np.where(again | (wanted == NO_BLOCK), 0, length))
-    return np.concatenate(starts, axis=1), np.concatenate(sizes, axis=1)
+    return np.concatenate(starts, axis=1), np.where(np.tile(cells >= 0, len(sizes)), np.concatenate(sizes, axis=1), 0)
 
 
 def _allowed(index: CellIndex, rows: Numbers, terms: Terms, keep: int) -> Numbers:
