@@ -316,3 +316,19 @@ def test_vectors_that_drift_out_of_the_range_of_codes_are_found_all_the_same(
     assert store.report().cut_off == 0
     assert_same(store, flat, near)
     store.close()
+
+
+def test_cells_that_are_much_less_similar_are_left_out_and_others_are_not(feed: Feed) -> None:
+    store, flat = CellStore(DIM, exact_below=1000), FlatStore(DIM)
+    store.load(chunks(feed, OFFERS))
+    flat.upsert(*chunk(feed, np.arange(OFFERS)))
+    asked = feed.vectors[OFFERS:].astype(np.float32)
+    best = flat.search(asked, 10)
+    few = [Effort(probes=5, gap=gap) for gap in (0.0, 0.1, 0.3, 2.0)]
+    found = [recall(store.search(asked, 10, effort=effort), best) for effort in few]
+    assert found[0] < found[1] < found[2] <= found[3], found
+
+    # How far is measured by the length of a query, so that its scale changes nothing.
+    long, short = (store.search(np.float32(scale) * asked, 10, effort=few[1]) for scale in (64, 1))
+    assert np.array_equal(long.keys, short.keys)
+    store.close()

@@ -17,14 +17,14 @@ from index_store.store import NO_SELLER
 
 
 class Cells:
-    """`CellStore`; its effort is the number of cells that a brandless search looks into."""
+    """`CellStore`; its effort is the number of cells that a brandless search looks into at most."""
 
     title = "ours"
     branded = True
     changes = True
 
     def __init__(self, folder: Path) -> None:
-        self.settings = f"8-bit cells, {NORMAL.probes} probes, exact re-rank from a mapped file"
+        self.settings = f"8-bit cells, at most {NORMAL.probes} probes, exact re-rank from a mapped file"
         self.version = version("offermatch")
         self.effort = NORMAL.probes
         self.efforts = tuple(sorted({2, 4, 8, 16, 32, 64, NORMAL.probes}))
@@ -37,7 +37,9 @@ class Cells:
     def search(self, queries: Vectors, k: int, brands: Brands | None) -> Keys:
         """See `Rival.search`."""
         blocks = None if brands is None else brands[:, None]
-        return self._store.search(queries, k, blocks=blocks, effort=replace(NORMAL, probes=self.effort)).keys
+        gap = NORMAL.gap * self.effort / NORMAL.probes  # more of them are of use if they may be farther
+        effort = replace(NORMAL, probes=self.effort, gap=gap)
+        return self._store.search(queries, k, blocks=blocks, effort=effort).keys
 
     def upsert(self, keys: Keys, vectors: Vectors, brands: Brands) -> None:
         """See `Rival.upsert`."""
