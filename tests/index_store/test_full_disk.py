@@ -237,3 +237,33 @@ def test_a_file_of_before_that_finds_no_room_to_be_led_over_stays_and_is_led_ove
     assert "full" in said[0]
     assert "nothing committed is lost" in said[0]
     assert said[1:] == ["True", "True ()"]
+
+
+def test_a_file_that_was_led_over_and_finds_no_room_to_become_small_is_used_as_it_is(tmp_path: Path) -> None:
+    said = on_a_disk_of(
+        64,
+        tmp_path,
+        """
+        from index_store import opening
+        from tests.index_store.test_contents import IDENTITY, OFFERS, batch, of_before, said
+        path = DISK / "state.sqlite"
+        of_before(path)
+        size = path.stat().st_size
+        led_over = opening.migrate
+        def led_over_by_others_too(*arguments):
+            before = led_over(*arguments)
+            fill(64 << 10)  # something else took the rest of the disk meanwhile
+            return before
+        opening.migrate = led_over_by_others_too
+        with State(path, IDENTITY) as state:
+            print(state.counts().live == OFFERS - 1, state.audit())
+            print(path.stat().st_size > size / 2, path.with_name("state.sqlite.compact").exists())
+            make_room()
+            state.apply(batch(range(2, 5_000), version=10_000))
+            print(said(state, 1), said(state, 4_999))
+        opening.migrate = led_over
+        with State(path, IDENTITY) as state:
+            print(state.audit(), said(state, 2))
+        """,
+    )
+    assert said == ["True ()", "True False", "b'1 in 0' b'4999 in 10000'", "() b'2 in 10000'"]
