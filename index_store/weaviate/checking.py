@@ -74,7 +74,9 @@ def audit(collection: OfferCollection, directory: Directory, exact_below: int) -
             seller, block, vector = stored[each]
             good = seller == found.sellers[row] and block == found.blocks[row]
             wrong += not (good and np.array_equal(vector, found.vectors[row].astype(np.float32)))
-    extra = collection.count() - len(directory) + missing - len(directory.strays(10**9))
+    strays = directory.strays(10**9)
+    known = sum(len(collection.stored(strays[at : at + STEP])) for at in range(0, len(strays), STEP))
+    extra = collection.count() - len(directory) + missing - known
     named = (
         (missing, "are missing from"),
         (wrong, "differ in"),

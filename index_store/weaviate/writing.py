@@ -7,6 +7,9 @@ Weaviate counts only the nodes that it sees at that moment. With `consistency="q
 majority has it: what is not known to be everywhere is *thin*, and searched here too, exactly, until it is. A replica
 that is away needs no trust when it returns: it cannot have missed what was done at "all", and what it missed at
 "quorum" is searched here.
+
+A request that was given up may still be carried out, also after its objects were deleted: those are deleted once more
+when that is out of the question, and stay listed as strays until then.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from weaviate.classes.config import ConsistencyLevel
 
 from index_store.flat import FlatStore
@@ -23,7 +27,7 @@ from index_store.store import BlockCodes, Keys, SellerCodes
 from index_store.weaviate.collection import OfferCollection
 from index_store.weaviate.directory import Directory
 from index_store.weaviate.errors import WeaviateAway
-from index_store.weaviate.found import Found, Halves
+from index_store.weaviate.found import Found, Halves, Objects
 from index_store.weaviate.gate import Gate
 from index_store.weaviate.settings import WeaviateSettings
 
@@ -32,6 +36,7 @@ STEP: Final = 1_000
 MOST_THIN: Final = 100_000  # entries that are searched here while a replica is away: 80 MB, and 20 ms a query
 _SINGLY: Final = 50  # searches wait for so many deletions: a millisecond each
 RETRY: Final = 5.0  # seconds until work that can wait is tried again
+LATE: Final = 120.0  # seconds after which no request that was given up is carried out any more
 
 
 class Writer:
@@ -57,6 +62,10 @@ class Writer:
         self._clock = clock
         self.retry_at = clock()
         """When work that can wait is tried again, as `clock` counts."""
+        # What may yet be written though nobody waits for it: until when, and whether it was deleted already. Also what
+        # a process before this one has left: it may have ended in the middle of a request.
+        self._late = dict.fromkeys(directory.strays(MOST_THIN), clock() + LATE)
+        self._deleted: set[tuple[int, int]] = set()
         for found in directory.thin(MOST_THIN).parts(STEP):
             thin.upsert(found.keys, found.vectors.astype(np.float32), found.sellers, found.blocks)
 
@@ -92,7 +101,22 @@ class Writer:
         return self._send(entries, ConsistencyLevel.QUORUM), False
 
     def _send(self, entries: Found, level: ConsistencyLevel, deadline: float | None = None) -> Found:
-        return self._collection.send(entries, level, self._directory.announce, deadline)
+        given_up: set[tuple[int, int]] = set()
+
+        def announce(keys: Keys) -> npt.NDArray[np.int64]:
+            generations = self._directory.announce(keys)
+            given_up.update(zip(keys.tolist(), generations.tolist(), strict=True))
+            return generations
+
+        try:
+            found = self._collection.send(entries, level, announce, deadline)
+            given_up.difference_update(zip(found.keys.tolist(), found.generations.tolist(), strict=True))
+        finally:
+            if given_up:
+                now = self._clock()
+                self._late = {each: until for each, until in self._late.items() if until > now}
+                self._late |= dict.fromkeys(given_up, now + LATE)
+        return found
 
     def _catch_up(self) -> None:
         """Bring thin entries to all replicas, as far as these are there now."""
@@ -109,7 +133,8 @@ class Writer:
 
     def _sweep(self) -> None:
         """Delete what is no entry's, between searches, if all replicas are there; it stays listed otherwise."""
-        while self._clock() >= self.retry_at and (strays := self._directory.strays(STEP)):
+        while self._clock() >= self.retry_at and (strays := self._due()):
+            begun = self._clock()
             try:
                 with self._gate.deleting():
                     left = self._collection.delete_objects(strays, ConsistencyLevel.ALL, 0)
@@ -119,4 +144,15 @@ class Writer:
             except WeaviateAway:
                 self.retry_at = self._clock() + RETRY
                 return
-            self._directory.forget(strays)
+            gone = [each for each in strays if self._late.get(each, begun) <= begun]
+            self._directory.forget(gone)
+            self._deleted.update(strays)
+            self._deleted.difference_update(gone)
+            for each in gone:
+                self._late.pop(each, None)
+
+    def _due(self) -> Objects:
+        """Strays that are to be deleted now, some of them for the second time."""
+        now = self._clock()
+        listed = self._directory.strays(STEP + len(self._deleted))
+        return [each for each in listed if each not in self._deleted or self._late.get(each, now) <= now][:STEP]

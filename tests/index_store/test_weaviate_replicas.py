@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from index_store.weaviate.errors import WeaviateAway
 from index_store.weaviate.settings import Consistency, WeaviateSettings
 from index_store.weaviate.store import WeaviateStore
+from index_store.weaviate.writing import LATE
 from tests.examples import examples
 from tests.index_store.cluster_in_memory import CollectionInMemory, Replicas
 from tests.index_store.test_index_stores import (
@@ -218,6 +219,39 @@ def test_an_upsert_that_failed_changed_nothing_and_is_swept(
     store.upsert(keys_of(3), VECTORS[3:4], NOBODY[:1])
     (copies,) = cluster.collections.values()
     assert [len(copy) for copy in copies] == [2] * 3
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_is_written_after_it_was_given_up_and_swept_is_swept_again(
+    cluster: Replicas, clock: Clock, tmp_path: Path, restarted: bool
+) -> None:
+    store = store_on(cluster, tmp_path, clock, "quorum", 64)
+    store.upsert(keys_of(1), VECTORS[:1], NOBODY[:1])
+    before = len(cluster.requests)
+    cluster.away = {0, 1}
+    with pytest.raises(WeaviateAway):
+        store.upsert(keys_of(1, 2), VECTORS[1:3], NOBODY[:2])
+    given_up = cluster.requests[before:]
+    cluster.away = set()
+    if restarted:
+        store.close()
+        store = store_on(cluster, tmp_path, clock, "quorum", 64)
+    clock.now += LATE / 2
+    store.upsert(keys_of(3), VECTORS[3:4], NOBODY[:1])
+    (copies,) = cluster.collections.values()
+    assert [len(copy) for copy in copies] == [2] * 3
+    for write in given_up:
+        for copy in copies:
+            write(copy)
+    assert [len(copy) > 2 for copy in copies] == [True] * 3
+    assert sorted(store.search(VECTORS[1:2], 3).keys[0].tolist()) == [-1, 1, 3]
+    clock.now += LATE / 2
+    store.remove(keys_of())
+    assert [len(copy) for copy in copies] == [2] * 3
+    assert store._directory.strays(10) == []
+    assert not store._writer._late
+    assert not store._writer._deleted
+    store.close()
 
 
 def test_a_search_does_not_wait_for_a_write_that_is_under_way(
