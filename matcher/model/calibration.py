@@ -1,5 +1,6 @@
 """From the final score of the best candidate to the probability that it is the same product."""
 
+import bisect
 import math
 from collections.abc import Sequence
 from typing import Annotated
@@ -42,11 +43,21 @@ Calibration = Logistic | Piecewise
 def probability(score: float, calibration: Calibration) -> float:
     """Between 0 and 1, and never lower for a higher score; never overflows."""
     if isinstance(calibration, Piecewise):
-        return float(np.interp(score, calibration.scores, calibration.probabilities))
+        return _between(score, calibration.scores, calibration.probabilities)
     z = calibration.slope * score + calibration.intercept
     if z >= 0:
         return 1.0 / (1.0 + math.exp(-z))
     return math.exp(z) / (1.0 + math.exp(z))
+
+
+def _between(score: float, scores: tuple[float, ...], probabilities: tuple[float, ...]) -> float:
+    """Never above the knot on the right, where rounding would put a score just before it, nor below the left one."""
+    right = bisect.bisect_left(scores, score)
+    if right == 0 or right == len(scores):
+        return probabilities[max(right - 1, 0)]
+    low, high = probabilities[right - 1], probabilities[right]
+    share = (score - scores[right - 1]) / (scores[right] - scores[right - 1])
+    return min(max(low + share * (high - low), low), high)
 
 
 def probabilities(scores: AnyArray | Sequence[float], calibration: Calibration) -> F64Array:
